@@ -1,0 +1,1 @@
+"""The batch: files, memory, time and the journal."""

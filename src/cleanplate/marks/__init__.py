@@ -1,0 +1,1 @@
+"""Marks as data: drawn, composited, read and written."""

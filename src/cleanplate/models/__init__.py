@@ -1,0 +1,1 @@
+"""Networks, their capabilities and their weights."""

@@ -1,0 +1,1 @@
+"""Samples the device over time."""

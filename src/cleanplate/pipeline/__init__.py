@@ -1,0 +1,1 @@
+"""One batch of photographs: detect, crop, remove, composite, look again."""

@@ -1,0 +1,206 @@
+"""What a run is asked to do: one frozen object, its presets, and reading it from TOML.
+
+An explicit option beats a preset, a preset beats the file, the file beats the defaults; `resolve_settings`
+is the one place that knows this order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cleanplate.errors import InvalidSettingError, UsageError
+
+OutputFormat = Literal["keep", "png", "jpeg", "webp"]
+OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
+EMBEDDED_MODEL = "embedded"
+INPAINTERS = ("auto", "embedded", "opencv")
+
+#: Batches above this are allowed, but a warning says that they rarely help.
+LARGE_BATCH = 10
+
+
+def _result(default: Any, **extra: Any) -> Any:
+    """A field that changes the pixels or bytes of a result: part of `RepairSettings.result_key`."""
+    return field(default=default, metadata={"result": True, **extra})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairSettings:
+    """How a folder is repaired. Validated when built.
+
+    >>> RepairSettings(batch_size=0)
+    Traceback (most recent call last):
+    ...
+    cleanplate.errors.InvalidSettingError: batch_size is 0; wanted: a whole number from 1
+    """
+
+    optimize: bool = True
+    """Batched, guarded, overlapped processing; off: one photograph at a time, plainly. Same results."""
+
+    batch_size: int = 5
+    """Photographs admitted together, from 1. Over 10 is allowed and warned about."""
+
+    pause_interval: int = 25
+    """Photographs between clean-ups, from 1."""
+
+    max_iterations: int = _result(3)
+    """Find-and-repair rounds on one photograph, from 1."""
+
+    threshold: float = _result(0.005)
+    """Least share of a photograph that the boxes round its marks must cover, in [0, 1)."""
+
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+
+    model: str = _result(EMBEDDED_MODEL)
+    """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
+
+    inpaint: str = _result("auto")
+    """What fills opaque marks: `auto`, `embedded` or `opencv`. Any value but `auto` gets every mark."""
+
+    recursive: bool = False
+    """Whether folders inside the input folders are searched."""
+
+    limit: int | None = None
+    """Only the first so many photographs in name order; None: all."""
+
+    format: OutputFormat = _result("keep")
+    """Format of the results; `keep`: each as it came."""
+
+    quality: int | None = _result(None)
+    """JPEG or WebP quality in 1..100; None: the input's own tables, or 95 where it has none."""
+
+    save_masks: bool = _result(False)
+    """Whether each mask is written to `OUT/.cleanplate/masks/`."""
+
+    dry_run: bool = False
+    """Find only: report what would be repaired, write nothing."""
+
+    overwrite: bool = False
+    """Whether files in the output folder that cleanplate did not write may be replaced."""
+
+    max_megapixels: float = 200.0
+    """Photographs above this are refused as decompression bombs."""
+
+    memory_limit: int | None = None
+    """Bytes that live tensors and queued pictures may take above the idle process; None: 0.8 of what is free."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "pause_interval", "max_iterations"):
+            _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
+        _want(self, "threshold", lambda v: _is_number(v) and 0 <= v < 1, "a share from 0 up to, not including, 1")
+        _want(self, "limit", lambda v: v is None or (type(v) is int and v >= 1), "a whole number from 1, or nothing")
+        _want(self, "format", lambda v: v in OUTPUT_FORMATS, f"one of {', '.join(OUTPUT_FORMATS)}")
+        _want(
+            self, "quality", lambda v: v is None or (type(v) is int and 1 <= v <= 100), "a whole number from 1 to 100"
+        )
+        _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
+        _want(self, "inpaint", lambda v: v in INPAINTERS, f"one of {', '.join(INPAINTERS)}")
+        _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
+        _want(self, "max_megapixels", lambda v: _is_number(v) and v > 0, "a number above 0")
+        _want(
+            self, "memory_limit", lambda v: v is None or (type(v) is int and v > 0), "bytes above 0, or nothing"
+        )
+        for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
+            _want(self, name, lambda v: isinstance(v, bool), "true or false")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but probably not meant, as sentences."""
+        if self.batch_size > LARGE_BATCH:
+            return (
+                f"--batch-size {self.batch_size} is over {LARGE_BATCH}: it takes more memory and is rarely faster",
+            )
+        return ()
+
+    @property
+    def result_key(self) -> str:
+        """A key that changes with every setting that can change a result, and with no other.
+
+        A finished file is valid only under the same key. The networks' checksums are added by the engine,
+        which knows them.
+
+        >>> RepairSettings(batch_size=2).result_key == RepairSettings(batch_size=8).result_key
+        True
+        >>> RepairSettings(threshold=0.1).result_key == RepairSettings().result_key
+        False
+        """
+        chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata.get("result")}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"batch_size": 3, "pause_interval": 15, "max_iterations": 2, "threshold": 0.01},
+    "conservative": {"batch_size": 8, "pause_interval": 40, "max_iterations": 5, "threshold": 0.001},
+}
+
+
+def resolve_settings(
+    explicit: Mapping[str, Any] | None = None,
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> RepairSettings:
+    """Settings from, weakest first: the class's defaults, `defaults` (a door's own), `file`, `preset`, `explicit`.
+
+    explicit: only what the user really gave; a None value counts as not given.
+    Raises InvalidSettingError for a value out of range, UsageError for an unknown name, preset or bad file.
+
+    >>> resolve_settings({"batch_size": 4}, preset="fast").threshold
+    0.01
+    """
+    merged: dict[str, Any] = dict(defaults or {})
+    if file is not None:
+        merged.update(read_settings_file(file))
+    if preset is not None:
+        if preset not in PRESETS:
+            raise UsageError(f"there is no preset {preset!r}; wanted: one of {', '.join(PRESETS)}")
+        merged.update(PRESETS[preset])
+    merged.update({name: value for name, value in (explicit or {}).items() if value is not None})
+    return RepairSettings(**merged)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, names checked; dashes in names count as underscores.
+
+    Raises UsageError naming the file and what is wrong with it.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UsageError(f"{path}: the settings file cannot be read ({exc.strerror}); give the path of a TOML file") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path}: the settings file is not TOML ({exc})") from exc
+    known = {f.name for f in dataclasses.fields(RepairSettings)}
+    settings: dict[str, Any] = {}
+    for given, value in content.items():
+        name = given.replace("-", "_")
+        if name not in known:
+            raise UsageError(f"{path}: there is no setting {given!r}; known are {', '.join(sorted(known))}")
+        settings[name] = value
+    return settings
+
+
+def _want(settings: RepairSettings, name: str, test: Any, wanted: str) -> None:
+    value = getattr(settings, name)
+    if not test(value):
+        raise InvalidSettingError(name, value, wanted)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_device(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    name, _, index = value.partition(":")
+    return value in ("auto", "cpu", "cuda") or (name == "cuda" and index.isdecimal())

@@ -1,0 +1,226 @@
+"""The frozen dataclasses that travel between the layers: `Photo`, `Mark`, `Detection`, `Repair`, `Outcome`, `Box`.
+
+Arrays are NumPy, channels last. `rgb` without a suffix has the photograph's own depth (uint8 or uint16);
+`rgb_u8` is 8-bit, `rgb_f32` float32 in [0, 1]. Nobody writes into an array that came in one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbArray = NDArray[np.uint8] | NDArray[np.uint16]
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Box:
+    """A rectangle of pixels, right and bottom excluded.
+
+    >>> Box(10, 20, 30, 50).area
+    600
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> int:
+        return max(0, self.width) * max(0, self.height)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an (H, W, ...) array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, by_px: int, width: int, height: int) -> Box:
+        """The box grown by `by_px` on every side, kept inside a picture of `width` x `height`.
+
+        >>> Box(1, 1, 3, 3).grown(2, width=4, height=10)
+        Box(left=0, top=0, right=4, bottom=5)
+        """
+        return Box(
+            max(0, self.left - by_px),
+            max(0, self.top - by_px),
+            min(width, self.right + by_px),
+            min(height, self.bottom + by_px),
+        )
+
+    def union(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def overlaps(self, other: Box) -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph as it was read.
+
+    rgb: (H, W, 3) uint8 or uint16, upright (EXIF orientation applied), in the file's own colour space; grey
+        files have three equal channels, CMYK and palette files are converted for looking.
+    container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
+        opaque to every other layer.
+    """
+
+    path: Path
+    rgb: RgbArray
+    container: Any
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[1])
+
+    @property
+    def rgb_u8(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8: the photograph for looking at, whatever its depth."""
+        if self.rgb.dtype == np.uint8:
+            return self.rgb  # type: ignore[return-value]  # narrowed by the dtype test, which mypy cannot see
+        return ((self.rgb.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels held for looking (the container holds about as many again)."""
+        return int(self.rgb.nbytes)
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A watermark as a layer: `J = (1 - alpha) * I + alpha * colour`.
+
+    alpha: (h, w) float32 in [0, 1], the opacity of every pixel (straight, not premultiplied).
+    rgb: (h, w, 3) float32 in [0, 1].
+    kind: what was drawn ("text", "logo", "stamp", "tiled") or "estimated", "given".
+    """
+
+    alpha: FloatArray
+    rgb: FloatArray
+    kind: str = "given"
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Where a photograph's visible marks are.
+
+    probability: (H, W) float32 in [0, 1] at the photograph's own size.
+    mask: (H, W) bool, the pixels taken for marked.
+    boxes: one round each group of marked pixels, largest first.
+    share: the part of the photograph that the boxes cover, in [0, 1]; compared with `threshold`.
+    score: mean probability over the mask, 0 where nothing is marked.
+    """
+
+    probability: FloatArray
+    mask: BoolArray
+    boxes: tuple[Box, ...]
+    share: float
+    score: float
+
+
+class Method(StrEnum):
+    """What was done to a region."""
+
+    UNBLENDED = "unblended"
+    RESTORED = "restored"
+    FILLED = "filled"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region of a photograph and what was done to it.
+
+    opacity: estimated, in [0, 1], or None where it was not needed. confidence: how well the chosen way
+    explains the pixels, in [0, 1].
+    """
+
+    box: Box
+    method: Method
+    opacity: float | None
+    confidence: float
+
+
+class Verdict(StrEnum):
+    """What became of a photograph."""
+
+    REPAIRED = "repaired"
+    CLEAN = "clean"
+    UNDER_THRESHOLD = "under_threshold"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """What the pipeline gives back for one photograph.
+
+    rgb: (H, W, 3), the photograph's own dtype; equal to the input's outside `changed`. The input's own array
+        where the verdict is not REPAIRED.
+    changed: (H, W) bool, the pixels that were rewritten.
+    first: the detection of the first round (its share, score and boxes go to the journal).
+    """
+
+    verdict: Verdict
+    rgb: RgbArray
+    changed: BoolArray
+    first: Detection
+    regions: tuple[Region, ...] = ()
+    rounds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One line of the journal: what became of one input file.
+
+    `relative` is the input's name under its root with forward slashes (unique in a run); `output` the written
+    file's name under the output folder, or None. `seconds` are by stage ("read", "detect", "remove", "write",
+    ...). `notes` are things its owner should know (subsampling changed, C2PA no longer valid).
+    """
+
+    source: Path
+    relative: str
+    verdict: Verdict
+    output: str | None = None
+    share: float = 0.0
+    score: float = 0.0
+    rounds: int = 0
+    width: int = 0
+    height: int = 0
+    regions: tuple[Region, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    cause: str | None = None
+    remedy: str | None = None
+    input_sha256: str | None = None
+    settings_key: str | None = None
