@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from cleanplate.models.request import Attempt
 from cleanplate.structures import Detection, Photo
 
 
 class Detector(Protocol):
     """Finds the visible marks of photographs.
 
-    `detect` returns one Detection a photograph, in order. Photographs may differ in size.
+    `fingerprint` names what the results depend on (a network's checksum); it is part of what makes a finished
+    file valid.
     """
 
-    def detect(self, photos: Sequence[Photo]) -> list[Detection]: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+    def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:
+        """One Detection a photograph, in order, or what ended that photograph alone. Sizes may differ."""
+        ...

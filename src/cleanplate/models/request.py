@@ -1,7 +1,7 @@
-"""How policy reaches the pipeline: as a callable that runs network work.
+"""How policy reaches network work: as a callable.
 
-The pipeline says what it wants done as a `Request`; an `Attempt` decides in what pieces. The plain one below
-does everything at once. The engine's guard hands in one that predicts, admits, shrinks and retries.
+Detectors and removers say what they want done as a `Request`; an `Attempt` decides in what pieces. The plain
+one below does everything at once. The engine's guard hands in one that predicts, admits, shrinks and retries.
 """
 
 from __future__ import annotations

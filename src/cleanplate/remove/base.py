@@ -1,0 +1,48 @@
+"""What every remover is, and what it gets and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cleanplate.models.request import Attempt
+from cleanplate.structures import Box, BoolArray, FloatArray, Region
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A piece of one photograph at native resolution, with context round its marks.
+
+    rgb: (h, w, 3) float32 in [0, 1]. probability: (h, w) float32 in [0, 1], the finder's, resampled to native
+    resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its photograph.
+    """
+
+    rgb: FloatArray
+    probability: FloatArray
+    mask: BoolArray
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """A crop without its marks.
+
+    rgb: (h, w, 3) float32 in [0, 1]. changed: (h, w) bool; outside it `rgb` is not used.
+    regions: what was done where, boxes in the photograph's coordinates.
+    """
+
+    rgb: FloatArray
+    changed: BoolArray
+    regions: tuple[Region, ...]
+
+
+class Remover(Protocol):
+    """Takes marks off crops. `fingerprint` names what the results depend on."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
+        """One Removal a crop, in order, or what ended that crop alone. Sizes may differ."""
+        ...
