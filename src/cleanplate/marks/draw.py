@@ -1,0 +1,167 @@
+"""Marks drawn as layers: text, logos, and their tiling, rotation, outline, shadow and softness.
+
+A shape is (h, w, 4) float32 RGBA with straight alpha in [0, 1]; `finish` turns a shape and an opacity into a Mark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cleanplate.structures import FloatArray, Mark
+
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStyle:
+    """How lettering looks. Lengths in pixels; colours in [0, 1]; shadow: (dx, dy, blur, strength) or None."""
+
+    colour: Colour = (1.0, 1.0, 1.0)
+    outline_px: int = 0
+    outline_colour: Colour = (0.0, 0.0, 0.0)
+    hollow: bool = False
+    shadow: tuple[float, float, float, float] | None = None
+
+
+def draw_text(text: str, font: ImageFont.FreeTypeFont, style: TextStyle = TextStyle()) -> FloatArray:
+    """The shape of a text of one or more lines, trimmed to it with room for outline and shadow.
+
+    >>> draw_text("Hi", ImageFont.load_default(20)).shape[2]
+    4
+    """
+    stroke = style.outline_px
+    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox(
+        (0, 0), text, font=font, stroke_width=stroke, align="center"
+    )
+    dx, dy, blur, strength = style.shadow or (0.0, 0.0, 0.0, 0.0)
+    pad = 2 + stroke + int(np.ceil(max(abs(dx), abs(dy)) + 2 * blur))
+    size = (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad)
+    at = (pad - left, pad - top)
+    body = _draw_coverage(size, at, text, font, 0)
+    around = _draw_coverage(size, at, text, font, stroke) if stroke else body
+    shape = np.zeros((*body.shape, 4), np.float32)
+    if style.shadow:
+        moved = cv2.warpAffine(around, np.array([[1, 0, dx], [0, 1, dy]], np.float32), size)
+        soft = cv2.GaussianBlur(moved, (0, 0), blur) if blur > 0 else moved
+        shape = _over(shape, soft * strength, (0.0, 0.0, 0.0))
+    if stroke:
+        ring = np.clip(around - body, 0, 1) if style.hollow else around
+        shape = _over(shape, ring, style.outline_colour)
+    if not style.hollow:
+        shape = _over(shape, body, style.colour)
+    return shape
+
+
+def shape_from_logo(rgba_u8: NDArray[np.uint8], width_px: int, colour: Colour | None = None) -> FloatArray:
+    """A logo resized to a width; with a colour all of it takes that colour (a white logo from a coloured one)."""
+    scale = width_px / rgba_u8.shape[1]
+    size = (max(2, width_px), max(2, round(rgba_u8.shape[0] * scale)))
+    premultiplied = rgba_u8.astype(np.float32) / 255
+    premultiplied[..., :3] *= premultiplied[..., 3:]
+    small = cv2.resize(premultiplied, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    shape = np.pad(np.clip(small, 0, 1), ((2, 2), (2, 2), (0, 0)))
+    shape[..., :3] /= np.maximum(shape[..., 3:], 1e-4)
+    if colour is not None:
+        shape[..., :3] = colour
+    return np.clip(shape, 0, 1).astype(np.float32)
+
+
+def stack(upper: FloatArray, lower: FloatArray, gap_px: int) -> FloatArray:
+    """One shape above another, centred (a logo over its lettering)."""
+    width = max(upper.shape[1], lower.shape[1])
+    height = upper.shape[0] + gap_px + lower.shape[0]
+    both = np.zeros((height, width, 4), np.float32)
+    for shape, row in ((upper, 0), (lower, upper.shape[0] + gap_px)):
+        left = (width - shape.shape[1]) // 2
+        both[row : row + shape.shape[0], left : left + shape.shape[1]] = shape
+    return both
+
+
+def rotate(shape: FloatArray, degrees: float) -> FloatArray:
+    """The shape turned counter-clockwise, its canvas grown to hold it."""
+    if degrees % 360 == 0:
+        return shape
+    height, width = shape.shape[:2]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    cosine, sine = abs(turn[0, 0]), abs(turn[0, 1])
+    new_width, new_height = (
+        int(np.ceil(height * sine + width * cosine)) + 2,
+        int(np.ceil(height * cosine + width * sine)) + 2,
+    )
+    turn[:, 2] += ((new_width - width) / 2, (new_height - height) / 2)
+    return _resample(shape, turn, new_width, new_height)
+
+
+def tile(
+    shape: FloatArray, height: int, width: int, step: tuple[int, int], degrees: float, stagger: bool
+) -> FloatArray:
+    """The shape repeated over a canvas, the whole pattern turned.
+
+    step: distance of neighbours (right, down) in pixels, at least the shape's size. stagger: every second row
+    is moved by half a step.
+    """
+    reach = int(np.ceil(np.hypot(height, width))) + max(step)
+    pattern = np.zeros((reach, reach, 4), np.float32)
+    for row_number, row in enumerate(range(0, reach - shape.shape[0], step[1])):
+        first = step[0] // 2 if stagger and row_number % 2 else 0
+        for column in range(first, reach - shape.shape[1], step[0]):
+            pattern[row : row + shape.shape[0], column : column + shape.shape[1]] = shape
+    turn = cv2.getRotationMatrix2D((reach / 2, reach / 2), degrees, 1.0)
+    turn[:, 2] += (width / 2 - reach / 2, height / 2 - reach / 2)
+    return _resample(pattern, turn, width, height)
+
+
+def soften(shape: FloatArray, sigma_px: float) -> FloatArray:
+    """The shape with blurred edges, as an upscaled or out-of-focus mark has them."""
+    if sigma_px <= 0:
+        return shape
+    premultiplied = np.dstack([shape[..., :3] * shape[..., 3:], shape[..., 3]])
+    blurred = cv2.GaussianBlur(premultiplied, (0, 0), sigma_px)
+    return _unpremultiply(blurred)
+
+
+def finish(shape: FloatArray, opacity: float, kind: str, fade: FloatArray | None = None) -> Mark:
+    """The mark of a shape at an opacity in [0, 1].
+
+    fade: (h, w) in [0, 1], a further factor on the opacity for uneven marks, or None.
+    """
+    alpha = shape[..., 3] * opacity
+    if fade is not None:
+        alpha = alpha * fade
+    return Mark(
+        alpha=np.ascontiguousarray(alpha, np.float32), rgb=np.ascontiguousarray(shape[..., :3]), kind=kind
+    )
+
+
+def _draw_coverage(
+    size: tuple[int, int], at: tuple[float, float], text: str, font: ImageFont.FreeTypeFont, stroke: int
+) -> FloatArray:
+    picture = Image.new("L", size)
+    ImageDraw.Draw(picture).multiline_text(at, text, fill=255, font=font, stroke_width=stroke, align="center")
+    return np.asarray(picture, np.float32) / 255
+
+
+def _over(below: FloatArray, coverage: FloatArray, colour: Colour) -> FloatArray:
+    alpha = coverage + below[..., 3] * (1 - coverage)
+    mixed = (
+        coverage[..., None] * np.asarray(colour, np.float32)
+        + (below[..., 3] * (1 - coverage))[..., None] * below[..., :3]
+    )
+    return np.dstack([mixed / np.maximum(alpha, 1e-6)[..., None], alpha]).astype(np.float32)
+
+
+def _resample(shape: FloatArray, affine: NDArray[np.float64], width: int, height: int) -> FloatArray:
+    premultiplied = np.dstack([shape[..., :3] * shape[..., 3:], shape[..., 3]])
+    moved = cv2.warpAffine(premultiplied, affine, (width, height), flags=cv2.INTER_LINEAR)
+    return _unpremultiply(moved)
+
+
+def _unpremultiply(premultiplied: FloatArray) -> FloatArray:
+    alpha = np.clip(premultiplied[..., 3:], 0, 1)
+    colour = np.clip(premultiplied[..., :3] / np.maximum(alpha, 1e-4), 0, 1)
+    return np.dstack([colour, alpha]).astype(np.float32)

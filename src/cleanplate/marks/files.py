@@ -1,0 +1,37 @@
+"""Marks as ordinary RGBA PNG files with straight alpha, to look at and to edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from cleanplate.errors import UsageError
+from cleanplate.structures import Mark
+
+
+def read_mark(path: Path) -> Mark:
+    """The mark in a picture with an alpha channel.
+
+    Raises UsageError where the file cannot be read, has no alpha, or is wholly transparent.
+    """
+    try:
+        with Image.open(path) as picture:
+            has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+            rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
+    except (OSError, UnidentifiedImageError) as exc:
+        raise UsageError(f"{path}: the mark cannot be read ({exc}); give an RGBA PNG") from exc
+    if not has_alpha:
+        raise UsageError(f"{path}: the mark has no alpha channel; save it as PNG with transparency")
+    if not rgba[..., 3].any():
+        raise UsageError(f"{path}: the mark is wholly transparent; nothing would be removed")
+    return Mark(
+        alpha=np.ascontiguousarray(rgba[..., 3]), rgb=np.ascontiguousarray(rgba[..., :3]), kind="given"
+    )
+
+
+def write_mark(mark: Mark, path: Path) -> None:
+    """Write a mark as an 8-bit RGBA PNG; reading it back is exact to half a grey level."""
+    rgba = np.dstack([mark.rgb, mark.alpha])
+    Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8)).save(path, format="PNG")

@@ -1,0 +1,136 @@
+"""The finder: where on a whole photograph are visible marks?
+
+An EfficientNet-Lite0 encoder whose batch norms are folded into the convolutions (so that training and running
+use the same, faster network), cut before its last stage, and a light decoder back to full size.
+
+Source: Tan & Le 2019 (EfficientNet) for the encoder's shape, the U-Net of Ronneberger et al. 2015 for the skips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of EfficientNet-Lite0: so many inverted-bottleneck blocks."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expand: int
+    channels: int
+
+
+ENCODER_STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+)
+STEM_CHANNELS = 32
+#: Decoder widths at strides 16, 8, 4 and 2.
+DECODER_CHANNELS = (96, 64, 40, 24)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow pads: what does not divide evenly goes to the right and the bottom."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride, padding=0 if stride > 1 else kernel // 2, groups=groups
+        )
+        total = kernel - stride
+        self.asymmetric = (total // 2, total - total // 2) * 2 if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), H and W multiples of the stride -> (N, C', H / stride, W / stride)."""
+        if self.asymmetric is not None:
+            x = F.pad(x, self.asymmetric)
+        return super().forward(x)
+
+
+class InvertedBottleneck(nn.Module):
+    """Expand, filter each channel, project; added to its input where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        middle = inputs * expand
+        self.expand = SameConv2d(inputs, middle, 1) if expand != 1 else None
+        self.depthwise = SameConv2d(middle, middle, kernel, stride, groups=middle)
+        self.project = SameConv2d(middle, outputs, 1)
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        y = F.relu6(self.expand(x)) if self.expand is not None else x
+        y = self.project(F.relu6(self.depthwise(y)))
+        return y + x if self.adds else y
+
+
+class Encoder(nn.Module):
+    """EfficientNet-Lite0 without its last stage and head; gives features at strides 2, 4, 8, 16 and 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv2d(3, STEM_CHANNELS, 3, stride=2)
+        stages = []
+        inputs = STEM_CHANNELS
+        for stage in ENCODER_STAGES:
+            blocks = []
+            for repeat in range(stage.repeats):
+                stride = stage.stride if repeat == 0 else 1
+                blocks.append(InvertedBottleneck(inputs, stage.channels, stage.kernel, stride, stage.expand))
+                inputs = stage.channels
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) in [0, 1] -> features of 16, 24, 40, 112 and 192 channels."""
+        y = F.relu6(self.stem(x * (255.0 / 128.0) - 127.0 / 128.0))
+        features = []
+        for index, stage in enumerate(self.stages):
+            y = stage(y)
+            if index != 3:  # the fourth stage shares its stride with the fifth
+                features.append(y)
+        return features
+
+
+class Finder(nn.Module):
+    """Marks on whole photographs.
+
+    forward: (N, 3, H, W) float RGB in [0, 1], H and W multiples of 32 -> (N, 1, H, W) logits of "marked".
+
+    >>> Finder().eval()(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 1, 64, 96])
+    """
+
+    stride = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        skips = (112, 40, 24, 16)
+        inputs = 192
+        merges = []
+        for skip, outputs in zip(skips, DECODER_CHANNELS, strict=True):
+            merges.append(nn.Conv2d(inputs + skip, outputs, 3, padding=1))
+            inputs = outputs
+        self.merges = nn.ModuleList(merges)
+        self.refine = nn.Conv2d(inputs, inputs, 3, padding=1)
+        self.head = nn.Conv2d(inputs, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        *skips, y = self.encoder(x)
+        for merge, skip in zip(self.merges, reversed(skips), strict=True):
+            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = F.relu(merge(torch.cat([y, skip], dim=1)))
+        y = F.relu(self.refine(y))
+        return F.pixel_shuffle(self.head(y), 2)

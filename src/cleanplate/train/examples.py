@@ -1,0 +1,191 @@
+"""Endless training examples: photographs marked at random, cut into crops.
+
+Every example comes from its own seed, so a run that is resumed goes on with examples it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from cleanplate.marks.assets import Assets
+from cleanplate.marks.sample import MarkedPhoto, sample_marked
+from cleanplate.marks.scene import draw_scene_text
+
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+#: Opacity over which a pixel counts as marked.
+MARKED_OPACITY = 0.02
+#: A mark that changes a pixel by less than this cannot be seen there; such pixels weigh little.
+VISIBLE_STEP = 4
+
+Example = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSource:
+    """What examples are made from. photos: paths; crop_px: edge of a crop; per_photo: crops of one marked photo."""
+
+    photos: tuple[Path, ...]
+    assets: Assets
+    crop_px: int = 256
+    per_photo: int = 4
+    clean_share: float = 0.2
+    scene_text_share: float = 0.15
+
+
+class Examples(IterableDataset[Example]):
+    """Crops without end. make: (source, generator) -> the crops of one marked photograph."""
+
+    def __init__(
+        self,
+        source: ExampleSource,
+        make: Callable[[ExampleSource, np.random.Generator], list[Example]],
+        seed: int,
+    ) -> None:
+        self.source, self.make, self.seed = source, make, seed
+
+    def __iter__(self) -> Iterator[Example]:
+        worker = get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        cv2.setNumThreads(1)
+        shuffled: list[Example] = []
+        index = number
+        while True:
+            rng = np.random.default_rng((self.seed, index))
+            index += count
+            shuffled += self.make(self.source, rng)
+            while len(shuffled) > 24:
+                yield shuffled.pop(int(rng.integers(len(shuffled))))
+
+
+def find_photos(folder: Path) -> tuple[Path, ...]:
+    """All photographs below a folder, by name."""
+    return tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES))
+
+
+def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int = 256) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: a photograph at a random size, mirrored half of the time.
+
+    Its long side becomes at most `longest` and at most 1.25 times its own; its short side at least `shortest`.
+    """
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise OSError(f"{path}: cannot be decoded as a photograph; remove it from the training folder")
+    height, width = bgr.shape[:2]
+    largest = min(1.25, longest / max(height, width))
+    smallest = min(largest, max(0.6 * largest, shortest / min(height, width)))
+    scale = float(rng.uniform(smallest, largest))
+    scale = max(scale, (shortest + 1) / min(height, width))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=interpolation)
+    if rng.random() < 0.5:
+        resized = resized[:, ::-1]
+    return np.ascontiguousarray(resized[..., ::-1], np.uint8)
+
+
+def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
+    """Crops at the finder's working scale: `image` (3, h, w), `target` (1, h, w) and `weight` (1, h, w)."""
+    sample = _sample(source, rng, longest=1300)
+    marked, alpha, clean = sample.marked, sample.alpha, sample.clean
+    if min(marked.shape[:2]) > 1.3 * source.crop_px and rng.random() < 0.5:
+        least = (source.crop_px + 1) / min(marked.shape[:2])
+        scale = float(rng.uniform(max(least, 0.45), 1.0))
+        marked, clean = (
+            cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for a in (marked, clean)
+        )
+        alpha = cv2.resize(alpha, marked.shape[1::-1], interpolation=cv2.INTER_AREA)
+    target = alpha > MARKED_OPACITY
+    difference = np.abs(marked.astype(np.int16) - clean.astype(np.int16)).max(axis=2)
+    weight = np.where(target & (cv2.blur(difference, (5, 5)) < VISIBLE_STEP), 0.2, 1.0).astype(np.float32)
+    examples = []
+    for _ in range(source.per_photo):
+        rows, columns = _choose_crop(target, source.crop_px, rng, on_mark=0.65)
+        examples.append(
+            {
+                "image": _planes(marked[rows, columns].astype(np.float32) / 255),
+                "target": torch.from_numpy(target[rows, columns][None].astype(np.float32)),
+                "weight": torch.from_numpy(np.ascontiguousarray(weight[rows, columns][None])),
+            }
+        )
+    return examples
+
+
+def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
+    """Crops at native resolution: `image` (4, h, w), the last plane an imitated finder's probability, and the
+    planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w)."""
+    sample = _sample(source, rng, longest=1600)
+    examples = []
+    for _ in range(source.per_photo):
+        rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
+        alpha = sample.alpha[rows, columns]
+        probability = imitate_finder(alpha > MARKED_OPACITY, rng)
+        image = np.dstack([sample.marked[rows, columns].astype(np.float32) / 255, probability])
+        examples.append(
+            {
+                "image": _planes(image),
+                "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
+                "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
+                "colour": _planes(sample.colour[rows, columns]),
+                "clean": _planes(sample.clean[rows, columns].astype(np.float32) / 255),
+            }
+        )
+    return examples
+
+
+def imitate_finder(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(h, w) float32: what a finder at a coarser scale might say where the truth is `mask`."""
+    height, width = mask.shape
+    coarse = float(rng.uniform(1.0, 4.0))
+    small = (max(8, round(width / coarse)), max(8, round(height / coarse)))
+    soft = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+    grow = int(rng.integers(-1, 3))
+    if grow:
+        kernel = np.ones((2 * abs(grow) + 1,) * 2, np.uint8)
+        soft = cv2.dilate(soft, kernel) if grow > 0 else cv2.erode(soft, kernel)
+    blobs = cv2.resize(rng.normal(0, 1, (6, 6)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
+    doubt = 1 / (1 + np.exp(-3 * (blobs + float(rng.uniform(-0.5, 2.5)))))
+    soft = soft * doubt
+    if rng.random() < 0.15:  # taken for a mark, though it is none
+        soft = np.maximum(soft, np.clip(blobs - 1.0, 0, 1))
+    soft = cv2.GaussianBlur(soft, (0, 0), float(rng.uniform(0.3, 1.2)))
+    full = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(full, 0, 1).astype(np.float32)
+
+
+def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
+    path = source.photos[int(rng.integers(len(source.photos)))]
+    clean = load_photo(path, rng, longest, source.crop_px)
+    if rng.random() < source.scene_text_share:
+        clean = draw_scene_text(clean, rng, source.assets)
+    kind = "clean" if rng.random() < source.clean_share else None
+    return sample_marked(clean, rng, source.assets, kind=kind)
+
+
+def _choose_crop(
+    target: NDArray[np.bool_], edge: int, rng: np.random.Generator, on_mark: float
+) -> tuple[slice, slice]:
+    height, width = target.shape
+    row, column = int(rng.integers(height)), int(rng.integers(width))
+    if rng.random() < on_mark:
+        marked = np.flatnonzero(target)
+        if len(marked):
+            row, column = divmod(int(marked[rng.integers(len(marked))]), width)
+            row, column = (
+                row + int(rng.integers(-edge // 3, edge // 3)),
+                column + int(rng.integers(-edge // 3, edge // 3)),
+            )
+    top = int(np.clip(row - edge // 2, 0, height - edge))
+    left = int(np.clip(column - edge // 2, 0, width - edge))
+    return slice(top, top + edge), slice(left, left + edge)
+
+
+def _planes(hwc: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(hwc.transpose(2, 0, 1)))

@@ -1,0 +1,50 @@
+"""Training the finder: from an ImageNet encoder, or on from weights that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from cleanplate.marks.assets import Assets
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.weights import load_networks
+from cleanplate.train.examples import Examples, ExampleSource, make_finder_examples
+from cleanplate.train.loop import TrainingOptions, train
+from cleanplate.train.losses import finder_loss
+from cleanplate.train.pretrained import load_pretrained_encoder
+from cleanplate.train.validation import make_finder_validation
+
+#: The encoder knows photographs already; it learns at this share of the decoder's rate.
+ENCODER_RATE = 0.3
+VALIDATION_PHOTOS = 48
+
+
+def train_finder(
+    source: ExampleSource,
+    validation: tuple[tuple[Path, ...], Assets],
+    options: TrainingOptions,
+    report: Callable[[dict[str, Any]], None],
+    init: str | None = None,
+) -> Path:
+    """Train a finder; returns the path of its weights.
+
+    validation: photographs and assets that training does not see. init: `embedded` or a checkpoint to start
+    from; None: ImageNet weights for the encoder (extra `train`).
+    """
+    network = Finder()
+    if init is not None:
+        network.load_state_dict(load_networks(init).finder.state_dict())
+    else:
+        load_pretrained_encoder(network.encoder)
+    encoder = list(network.encoder.parameters())
+    decoder = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
+    groups = [{"params": encoder, "scale": ENCODER_RATE}, {"params": decoder}]
+
+    def examples(seed: int) -> Examples:
+        return Examples(source, make_finder_examples, seed)
+
+    validate: Callable[[nn.Module], dict[str, float]] = make_finder_validation(*validation, VALIDATION_PHOTOS)
+    return train("finder", network, groups, examples, finder_loss, validate, options, report)

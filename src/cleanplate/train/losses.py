@@ -1,0 +1,48 @@
+"""What the networks are trained to get right. Every loss takes float32 and returns a scalar."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def dice_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 - Dice over the whole batch (a Dice per crop punishes clean crops without end and learns nothing)."""
+    shared = (probability * target * weight).sum()
+    total = ((probability + target) * weight).sum()
+    return 1 - (2 * shared + 1) / (total + 1)
+
+
+def finder_loss(logits: Tensor, example: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Cross entropy plus Dice. logits (N, 1, H, W); example: see `make_finder_examples`."""
+    target, weight = example["target"], example["weight"]
+    entropy = F.binary_cross_entropy_with_logits(logits, target, weight)
+    dice = dice_loss(logits.sigmoid(), target, weight)
+    return entropy + 0.5 * dice, {"entropy": entropy.item(), "dice": dice.item()}
+
+
+def restorer_loss(planes: dict[str, Tensor], example: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """The exact matte first, then opacity, colour and the photograph behind, inside the mark.
+
+    planes: the restorer's output; example: see `make_restorer_examples`.
+    """
+    matte, alpha = example["matte"], example["alpha"]
+    marked = (alpha > 0.02).float()
+    near = F.max_pool2d(marked, 7, stride=1, padding=3)
+    pixels = marked.sum().clamp(min=1000.0)
+    entropy = F.binary_cross_entropy_with_logits(planes["matte"], matte)
+    shape = planes["matte"].sigmoid()
+    edges = ((shape - matte).abs() * near).sum() / pixels
+    dice = dice_loss(shape, matte, 1 + 0 * matte)
+    opacity = ((planes["opacity"] - alpha).abs() * (near + 0.05)).sum() / pixels
+    colour = ((planes["colour"] - example["colour"]).abs() * alpha).sum() / (3 * pixels)
+    error = (planes["background"] - example["clean"]).abs()
+    background = (error * (marked + 0.02)).sum() / (3 * pixels)
+    parts = {
+        "matte": entropy + 0.5 * edges + 0.3 * dice,
+        "opacity": opacity,
+        "colour": colour,
+        "background": background,
+    }
+    total = parts["matte"] + parts["opacity"] + 0.5 * parts["colour"] + 2 * parts["background"]
+    return total, {name: part.item() for name, part in parts.items()} | {"edges": edges.item()}
