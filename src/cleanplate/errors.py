@@ -44,6 +44,9 @@ class InvalidSettingError(UsageError):
         self.given = given
         self.wanted = wanted
 
+    def __reduce__(self) -> tuple[type[InvalidSettingError], tuple[str, object, str]]:
+        return type(self), (self.name, self.given, self.wanted)
+
 
 class MissingExtraError(UsageError):
     """An optional dependency is not installed; the message has the command that installs it."""
@@ -82,7 +85,7 @@ class UnwritablePhotoError(PhotoError):
 
 
 class RepairFailedError(PhotoError):
-    """Finding or removing the mark failed on this photograph (out of memory at the smallest size, time-out)."""
+    """Finding or removing its marks failed (out of memory at the smallest size, time-out)."""
 
 
 class ModelError(CleanplateError):

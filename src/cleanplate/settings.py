@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +27,8 @@ INPAINTERS = ("auto", "embedded", "opencv")
 LARGE_BATCH = 10
 
 
-def _result(default: Any, **extra: Any) -> Any:
-    """A field that changes the pixels or bytes of a result: part of `RepairSettings.result_key`."""
-    return field(default=default, metadata={"result": True, **extra})
+#: Marks a field that can change the pixels or bytes of a result: part of `RepairSettings.result_key`.
+_RESULT = {"result": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +50,19 @@ class RepairSettings:
     pause_interval: int = 25
     """Photographs between clean-ups, from 1."""
 
-    max_iterations: int = _result(3)
+    max_iterations: int = field(default=3, metadata=_RESULT)
     """Find-and-repair rounds on one photograph, from 1."""
 
-    threshold: float = _result(0.005)
+    threshold: float = field(default=0.005, metadata=_RESULT)
     """Least share of a photograph that the boxes round its marks must cover, in [0, 1)."""
 
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
 
-    model: str = _result(EMBEDDED_MODEL)
+    model: str = field(default=EMBEDDED_MODEL, metadata=_RESULT)
     """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
 
-    inpaint: str = _result("auto")
+    inpaint: str = field(default="auto", metadata=_RESULT)
     """What fills opaque marks: `auto`, `embedded` or `opencv`. Any value but `auto` gets every mark."""
 
     recursive: bool = False
@@ -71,13 +71,13 @@ class RepairSettings:
     limit: int | None = None
     """Only the first so many photographs in name order; None: all."""
 
-    format: OutputFormat = _result("keep")
+    format: OutputFormat = field(default="keep", metadata=_RESULT)
     """Format of the results; `keep`: each as it came."""
 
-    quality: int | None = _result(None)
+    quality: int | None = field(default=None, metadata=_RESULT)
     """JPEG or WebP quality in 1..100; None: the input's own tables, or 95 where it has none."""
 
-    save_masks: bool = _result(False)
+    save_masks: bool = field(default=False, metadata=_RESULT)
     """Whether each mask is written to `OUT/.cleanplate/masks/`."""
 
     dry_run: bool = False
@@ -90,23 +90,40 @@ class RepairSettings:
     """Photographs above this are refused as decompression bombs."""
 
     memory_limit: int | None = None
-    """Bytes that live tensors and queued pictures may take above the idle process; None: 0.8 of what is free."""
+    """Bytes that live tensors and queued pictures may take above the idle process; None: 0.8 of what is free.
+    A settings file may give them with a unit, as in "3GB"."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
-        _want(self, "threshold", lambda v: _is_number(v) and 0 <= v < 1, "a share from 0 up to, not including, 1")
-        _want(self, "limit", lambda v: v is None or (type(v) is int and v >= 1), "a whole number from 1, or nothing")
+        _want(
+            self,
+            "threshold",
+            lambda v: _is_number(v) and 0 <= v < 1,
+            "a share from 0 up to, not including, 1",
+        )
+        _want(
+            self,
+            "limit",
+            lambda v: v is None or (type(v) is int and v >= 1),
+            "a whole number from 1, or nothing",
+        )
         _want(self, "format", lambda v: v in OUTPUT_FORMATS, f"one of {', '.join(OUTPUT_FORMATS)}")
         _want(
-            self, "quality", lambda v: v is None or (type(v) is int and 1 <= v <= 100), "a whole number from 1 to 100"
+            self,
+            "quality",
+            lambda v: v is None or (type(v) is int and 1 <= v <= 100),
+            "a whole number from 1 to 100",
         )
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
         _want(self, "inpaint", lambda v: v in INPAINTERS, f"one of {', '.join(INPAINTERS)}")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
         _want(self, "max_megapixels", lambda v: _is_number(v) and v > 0, "a number above 0")
         _want(
-            self, "memory_limit", lambda v: v is None or (type(v) is int and v > 0), "bytes above 0, or nothing"
+            self,
+            "memory_limit",
+            lambda v: v is None or (type(v) is int and v > 0),
+            "bytes above 0, or nothing",
         )
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
@@ -115,9 +132,8 @@ class RepairSettings:
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but probably not meant, as sentences."""
         if self.batch_size > LARGE_BATCH:
-            return (
-                f"--batch-size {self.batch_size} is over {LARGE_BATCH}: it takes more memory and is rarely faster",
-            )
+            size = f"--batch-size {self.batch_size} is over {LARGE_BATCH}"
+            return (f"{size}: it takes more memory and is rarely faster",)
         return ()
 
     @property
@@ -149,7 +165,7 @@ def resolve_settings(
     file: Path | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> RepairSettings:
-    """Settings from, weakest first: the class's defaults, `defaults` (a door's own), `file`, `preset`, `explicit`.
+    """Settings from, weakest first: the class's defaults, a door's own `defaults`, file, preset, `explicit`.
 
     explicit: only what the user really gave; a None value counts as not given.
     Raises InvalidSettingError for a value out of range, UsageError for an unknown name, preset or bad file.
@@ -176,7 +192,9 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise UsageError(f"{path}: the settings file cannot be read ({exc.strerror}); give the path of a TOML file") from exc
+        raise UsageError(
+            f"{path}: the settings file cannot be read ({exc.strerror}); give the path of a TOML file"
+        ) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"{path}: the settings file is not TOML ({exc})") from exc
     known = {f.name for f in dataclasses.fields(RepairSettings)}
@@ -185,8 +203,24 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         name = given.replace("-", "_")
         if name not in known:
             raise UsageError(f"{path}: there is no setting {given!r}; known are {', '.join(sorted(known))}")
-        settings[name] = value
+        settings[name] = parse_bytes(value) if name == "memory_limit" and isinstance(value, str) else value
     return settings
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from a number with a unit: B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (of 1024).
+
+    Raises InvalidSettingError when it is not one.
+
+    >>> parse_bytes("3GB"), parse_bytes("1.5 GiB"), parse_bytes("4096")
+    (3000000000, 1610612736, 4096)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b?)\s*", text, re.IGNORECASE)
+    if found is None or (found[3] and not found[2]):
+        raise InvalidSettingError("memory_limit", text, "bytes with a unit, as in 3GB or 512MiB")
+    number, prefix, binary = found.groups()
+    step = 1024 if binary else 1000
+    return int(float(number) * step ** " kmgt".index(prefix.lower() or " "))
 
 
 def _want(settings: RepairSettings, name: str, test: Any, wanted: str) -> None:

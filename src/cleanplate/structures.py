@@ -1,4 +1,4 @@
-"""The frozen dataclasses that travel between the layers: `Photo`, `Mark`, `Detection`, `Repair`, `Outcome`, `Box`.
+"""What travels between the layers, frozen: `Photo`, `Mark`, `Detection`, `Repair`, `Outcome`, `Box`.
 
 Arrays are NumPy, channels last. `rgb` without a suffix has the photograph's own depth (uint8 or uint16);
 `rgb_u8` is 8-bit, `rgb_f32` float32 in [0, 1]. Nobody writes into an array that came in one of these.

@@ -8,8 +8,8 @@ Every command is a module of this package with the command's name and two functi
     def run(arguments: argparse.Namespace) -> int:
         '''Do it; the exit code: 0 done, 1 done in part, 2 wrong usage, 130 interrupted.'''
 
-To add one, write the module and name it in `COMMANDS` with a line of help. A command's module is imported only
-when that command is called, and imports torch, NumPy and OpenCV inside its functions, so that
+To add one, write the module and name it in `COMMANDS` with a line of help. A command's module is imported
+only when that command is called, and imports torch, NumPy and OpenCV inside its functions, so that
 `cleanplate --help` stays quick. It raises the package's own errors; `main` turns them into a message on
 standard error and an exit code.
 """
@@ -47,13 +47,15 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program `cleanplate`. Returns its exit code; argparse itself leaves on --help and on wrong options."""
+    """The program `cleanplate`; returns its exit code (argparse itself leaves on --help and wrong options)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in COMMANDS:
         return _answer_without_command(given)
     name = given[0]
     command = cast(Command, importlib.import_module(f"cleanplate.cli.{name}"))
-    parser = argparse.ArgumentParser(prog=f"cleanplate {name}", description=_sentence(name), allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"cleanplate {name}", description=_sentence(name), allow_abbrev=False
+    )
     command.add_arguments(parser)
     return call(lambda: command.run(parser.parse_args(given[1:])))
 
@@ -92,7 +94,8 @@ def _answer_without_command(given: list[str]) -> int:
         parser.print_help()
         return EXIT_USAGE
     near = get_close_matches(rest[0], COMMANDS, n=1)
-    parser.error(f"there is no command {rest[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return _complain(UsageError(f"there is no command {rest[0]!r}{hint}"), EXIT_USAGE)
 
 
 def _sentence(name: str) -> str:

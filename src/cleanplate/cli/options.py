@@ -1,0 +1,200 @@
+"""The options of a repair: one table, shared by `cleanplate repair` and the doors of the original plan.
+
+Each row of `SETTING_OPTIONS` is a field of `RepairSettings`; what is left out on the command line stays None,
+so that `resolve_settings` can tell what was given. The rest decides how the run is watched, never what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import InvalidSettingError
+from cleanplate.settings import (
+    INPAINTERS,
+    OUTPUT_FORMATS,
+    PRESETS,
+    RepairSettings,
+    parse_bytes,
+    resolve_settings,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One setting as an option. parse: from its text, or None for a switch (which then has a --no- form)."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] | None = None
+    metavar: str | None = None
+    choices: Sequence[str] | None = None
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """How a person wants to follow a run."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    log_file: Path | None = None
+
+
+def _parse_size(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except InvalidSettingError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {error.wanted}") from error
+
+
+def _whole(name: str, text: str) -> Option:
+    return Option(name=name, help=text, parse=int, metavar="N")
+
+
+SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
+    "what is looked at": (
+        Option(name="recursive", help="search the folders inside the input folders too"),
+        _whole("limit", "only the first N photographs in name order"),
+        Option(
+            name="max_megapixels",
+            help="refuse photographs above this, as decompression bombs",
+            parse=float,
+            metavar="MP",
+        ),
+    ),
+    "how marks are found and removed": (
+        Option(
+            name="model",
+            help="'embedded', or a checkpoint made by 'cleanplate train'",
+            parse=str,
+            metavar="CKPT",
+        ),
+        Option(
+            name="threshold",
+            help="least share of a photograph that its marks must cover, measured on the boxes round them",
+            parse=float,
+            metavar="SHARE",
+        ),
+        _whole("max_iterations", "find-and-repair rounds on one photograph"),
+        Option(
+            name="inpaint", help="what fills marks that let nothing through", parse=str, choices=INPAINTERS
+        ),
+    ),
+    "what is written": (
+        Option(
+            name="format",
+            help="format of the results; 'keep': each as it came",
+            parse=str,
+            choices=OUTPUT_FORMATS,
+        ),
+        Option(
+            name="quality",
+            help="JPEG or WebP quality, 1 to 100, instead of the input's own",
+            parse=int,
+            metavar="N",
+        ),
+        Option(name="save_masks", help="write each mask to OUT/.cleanplate/masks/"),
+        Option(name="dry_run", help="find only: say what would be repaired, write nothing"),
+        Option(name="overwrite", help="replace files in the output folder that cleanplate did not write"),
+    ),
+    "speed and memory": (
+        Option(
+            name="optimize", help="batched, guarded and overlapped; off: one photograph at a time, plainly"
+        ),
+        _whole("batch_size", "photographs admitted together"),
+        _whole("pause_interval", "photographs between clean-ups of memory"),
+        Option(name="device", help="auto, cpu, cuda or cuda:N", parse=str, metavar="DEVICE"),
+        Option(
+            name="memory_limit",
+            help="memory to work in, as in 3GB or 512MiB; without it, 0.8 of what is free",
+            parse=_parse_size,
+            metavar="SIZE",
+        ),
+    ),
+}
+
+
+def add_options(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
+    """Add every option of a repair to a parser. defaults: the door's own, where not the class's."""
+    shown = dataclasses.asdict(RepairSettings(**defaults))
+    for title, options in SETTING_OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for option in options:
+            _add_option(group, option, shown[option.name])
+    presets = parser.add_argument_group("presets").add_mutually_exclusive_group()
+    presets.add_argument("--fast", dest="preset", action="store_const", const="fast", help=_describe("fast"))
+    presets.add_argument(
+        "--conservative",
+        dest="preset",
+        action="store_const",
+        const="conservative",
+        help=_describe("conservative"),
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="settings from a file; options and presets beat it"
+    )
+    _add_watching(parser.add_argument_group("how it is followed"))
+
+
+def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> RepairSettings:
+    """The settings that parsed options ask for. Raises UsageError or InvalidSettingError."""
+    names = [option.name for options in SETTING_OPTIONS.values() for option in options]
+    return resolve_settings(
+        {name: getattr(arguments, name) for name in names},
+        preset=arguments.preset,
+        file=arguments.config,
+        defaults=defaults,
+    )
+
+
+def read_watching(arguments: argparse.Namespace) -> Watching:
+    """How parsed options ask for the run to be followed."""
+    return Watching(
+        json=arguments.json, quiet=arguments.quiet, verbose=arguments.verbose, log_file=arguments.log_file
+    )
+
+
+def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) -> None:
+    if option.parse is None:
+        group.add_argument(
+            option.flag,
+            action=argparse.BooleanOptionalAction,
+            default=None,
+            help=f"{option.help} (default: {'on' if default else 'off'})",
+        )
+        return
+    text = option.help if default is None else f"{option.help} (default: {default})"
+    group.add_argument(
+        option.flag,
+        type=option.parse,
+        metavar=option.metavar,
+        choices=option.choices,
+        default=None,
+        help=text,
+    )
+
+
+def _add_watching(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--json",
+        action="store_true",
+        help="print the summary as JSON, and nothing else there, to standard output",
+    )
+    loudness = group.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
+    group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file as well")
+
+
+def _describe(preset: str) -> str:
+    chosen = (f"--{name.replace('_', '-')} {value}" for name, value in PRESETS[preset].items())
+    return f"the same as {' '.join(chosen)}"

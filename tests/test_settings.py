@@ -1,0 +1,168 @@
+"""Settings: what is refused, which of two givers wins, and what makes a finished file stale."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanplate.errors import InvalidSettingError, UsageError
+from cleanplate.settings import (
+    PRESETS,
+    RepairSettings,
+    parse_bytes,
+    read_settings_file,
+    resolve_settings,
+)
+
+
+def test_defaults_are_the_plans():
+    settings = RepairSettings()
+    assert (settings.batch_size, settings.pause_interval, settings.max_iterations) == (5, 25, 3)
+    assert settings.threshold == 0.005
+    assert settings.optimize
+    assert settings.model == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"), [("fast", (3, 15, 2, 0.01)), ("conservative", (8, 40, 5, 0.001))]
+)
+def test_presets_are_the_plans(preset, expected):
+    settings = resolve_settings(preset=preset)
+    given = (settings.batch_size, settings.pause_interval, settings.max_iterations, settings.threshold)
+    assert given == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 2.0),
+        ("batch_size", True),
+        ("pause_interval", -1),
+        ("max_iterations", 0),
+        ("threshold", 1),
+        ("threshold", -0.1),
+        ("threshold", float("nan")),
+        ("threshold", "0.1"),
+        ("limit", 0),
+        ("format", "gif"),
+        ("quality", 0),
+        ("quality", 101),
+        ("device", "cuda:x"),
+        ("device", "tpu"),
+        ("device", 0),
+        ("inpaint", "magic"),
+        ("model", ""),
+        ("max_megapixels", 0),
+        ("memory_limit", 0),
+        ("optimize", 1),
+        ("overwrite", "yes"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(InvalidSettingError, match=f"^{name} is .*; wanted: ") as caught:
+        RepairSettings(**{name: value})
+    assert caught.value.name == name
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:13"])
+def test_devices_that_exist_as_names_are_taken(device):
+    assert RepairSettings(device=device).device == device
+
+
+def test_a_large_batch_is_allowed_with_a_warning():
+    assert RepairSettings(batch_size=10).warnings == ()
+    (warning,) = RepairSettings(batch_size=11).warnings
+    assert "--batch-size 11" in warning
+
+
+def test_explicit_beats_preset_beats_file_beats_door(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("batch-size = 7\nmax_iterations = 9\nquality = 80\n", encoding="utf-8")
+    settings = resolve_settings(
+        {"batch_size": 4, "threshold": None},
+        preset="fast",
+        file=file,
+        defaults={"quality": 50, "optimize": False},
+    )
+    assert settings.batch_size == 4
+    assert settings.max_iterations == PRESETS["fast"]["max_iterations"]
+    assert settings.threshold == PRESETS["fast"]["threshold"]
+    assert settings.quality == 80
+    assert settings.optimize is False
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(UsageError, match=r"no preset 'slow'.*fast, conservative"):
+        resolve_settings(preset="slow")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [("batchsize = 3", "no setting 'batchsize'"), ("batch-size = ", "is not TOML"), ("\xff", "is not TOML")],
+)
+def test_a_bad_settings_file_is_named(tmp_path, content, complaint):
+    file = tmp_path / "bad.toml"
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(UsageError, match=complaint) as caught:
+        read_settings_file(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_settings_file_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_settings_file(tmp_path / "none.toml")
+
+
+def test_a_settings_file_may_give_memory_with_a_unit(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text('memory-limit = "3GB"\n', encoding="utf-8")
+    assert resolve_settings(file=file).memory_limit == 3_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1", 1), ("2kB", 2000), ("2 KiB", 2048), ("0.5G", 500_000_000), ("1TiB", 1 << 40), ("3gb", 3 * 10**9)],
+)
+def test_sizes_are_read_with_their_unit(text, expected):
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "3XB", "1 i", "1e9", "three"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(InvalidSettingError, match="memory_limit"):
+        parse_bytes(text)
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["k", "M", "G"]))
+def test_binary_units_are_larger_than_decimal_ones(number, prefix):
+    assert parse_bytes(f"{number}{prefix}iB") > parse_bytes(f"{number}{prefix}B") >= number * 1000
+
+
+CHANGES_RESULTS = {"max_iterations", "threshold", "model", "inpaint", "format", "quality", "save_masks"}
+OTHER_VALUES = {
+    "optimize": False,
+    "batch_size": 2,
+    "pause_interval": 3,
+    "max_iterations": 1,
+    "threshold": 0.2,
+    "device": "cpu",
+    "model": "other.safetensors",
+    "inpaint": "opencv",
+    "recursive": True,
+    "limit": 3,
+    "format": "png",
+    "quality": 80,
+    "save_masks": True,
+    "dry_run": True,
+    "overwrite": True,
+    "max_megapixels": 5.0,
+    "memory_limit": 10**9,
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RepairSettings)])
+def test_the_key_changes_with_what_changes_results_and_nothing_else(name):
+    changed = dataclasses.replace(RepairSettings(), **{name: OTHER_VALUES[name]})
+    assert (changed.result_key != RepairSettings().result_key) == (name in CHANGES_RESULTS)
