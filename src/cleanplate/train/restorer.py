@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from cleanplate.train.losses import restorer_loss
 from cleanplate.train.validation import make_restorer_validation
 
 VALIDATION_CROPS = 96
+#: The restorer is only ever asked about crops round something found.
+CLEAN_SHARE = 0.08
 
 
 def train_restorer(
@@ -28,6 +31,7 @@ def train_restorer(
 ) -> Path:
     """Train a restorer; returns the path of its weights. Arguments: see `train_finder`."""
     network = Restorer()
+    source = replace(source, clean_share=CLEAN_SHARE)
     if init is not None:
         network.load_state_dict(load_networks(init).restorer.state_dict())
     groups = [{"params": list(network.parameters())}]
