@@ -60,7 +60,9 @@ def rgb_to_cmyk(rgb: NDArray[np.uint8], icc: bytes | None = None) -> NDArray[np.
 def _cmyk_to_rgb(cmyk: NDArray[np.uint8], icc: bytes | None) -> NDArray[np.uint8]:
     transform = _transform(icc, to_cmyk=False)
     if transform is not None:
-        converted = ImageCms.applyTransform(Image.frombytes("CMYK", cmyk.shape[1::-1], cmyk.tobytes()), transform)
+        converted = ImageCms.applyTransform(
+            Image.frombytes("CMYK", cmyk.shape[1::-1], cmyk.tobytes()), transform
+        )
         assert converted is not None  # only None when asked to work in place
         return np.array(converted)
     rgb = np.empty((*cmyk.shape[:2], 3), np.uint8)
@@ -80,7 +82,9 @@ def _transform(icc: bytes | None, *, to_cmyk: bool) -> ImageCms.ImageCmsTransfor
         screen = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         pair = (screen, own, "RGB", "CMYK") if to_cmyk else (own, screen, "CMYK", "RGB")
         return ImageCms.buildTransform(
-            *pair, renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=ImageCms.Flags.BLACKPOINTCOMPENSATION
+            *pair,
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError):
         return None

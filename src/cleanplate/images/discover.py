@@ -167,7 +167,9 @@ def _problem_of(path: Path) -> PhotoError | None:
         if path.is_dir():
             link = "a link to a folder" if path.is_symlink() else "a folder"
             return UnsupportedPhotoError(
-                path, f"this is {link}, not a photograph", "name it as an input of its own, or use --recursive"
+                path,
+                f"this is {link}, not a photograph",
+                "name it as an input of its own, or use --recursive",
             )
         if path.is_symlink():
             return UnreadablePhotoError(

@@ -1,0 +1,98 @@
+"""What `--format` does: samples and metadata into what another format can hold, with a note for each loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cleanplate.images import exif, iptc
+from cleanplate.images.colour import samples_to_rgb
+from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.settings import OutputFormat
+
+_TARGETS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
+_MODES = {
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "WEBP": ("RGB", "RGBA"),
+}
+
+
+def convert(
+    container: Container, samples: Samples, format: OutputFormat
+) -> tuple[Container, Samples, tuple[str, ...]]:
+    """The container and samples to encode for `format`, and notes. With the same format, what was given."""
+    target = container.format if format == "keep" else _TARGETS[format]
+    if target == container.format:
+        return container, samples, ()
+    notes: list[str] = []
+    metadata = container.metadata
+    keyed = container.colour_key is not None and target != "PNG"
+    fitting = _with_key_as_alpha(samples, container.colour_key) if keyed else samples
+    if fitting.array.dtype == np.uint16 and target != "PNG":
+        fitting = Samples(fitting.mode, _to_bytes(fitting.array))
+        notes.append(f"16 bits a sample became 8: {target} holds no more")
+    if fitting.mode not in _MODES[target]:
+        fitting, metadata = _to_colour(fitting, metadata, target, notes)
+    metadata = _for_target(metadata, target, notes)
+    orientation = container.orientation if metadata.exif is not None else 1
+    if orientation != container.orientation:
+        raise AssertionError("an orientation always comes in an EXIF block")
+    key = container.colour_key if target == "PNG" else None
+    built = Container(
+        format=target, samples=fitting, orientation=orientation, metadata=metadata, colour_key=key
+    )
+    return built, fitting, tuple(notes)
+
+
+def _to_bytes(array: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # uint16 in, uint8 out, any shape
+    return ((array.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _with_key_as_alpha(samples: Samples, key: tuple[int, ...] | None) -> Samples:
+    """The colour that means transparent as an alpha channel."""
+    if key is None or samples.mode not in ("1", "L", "RGB"):
+        return samples
+    array = samples.array.reshape(*samples.array.shape[:2], -1)
+    most = np.iinfo(array.dtype).max
+    alpha = np.where((array == np.array(key)).all(axis=2), 0, most).astype(array.dtype)
+    return Samples("RGBA" if samples.mode == "RGB" else "LA", np.dstack([array, alpha]))
+
+
+def _to_colour(
+    samples: Samples, metadata: Metadata, target: str, notes: list[str]
+) -> tuple[Samples, Metadata]:
+    """RGB, RGBA or grey samples for a format that lacks the mode."""
+    if samples.mode == "CMYK":
+        notes.append("CMYK became RGB (sRGB), without its CMYK profile")
+        return Samples("RGB", samples_to_rgb(samples, metadata.icc)), replace(metadata, icc=None)
+    if samples.mode == "1" and target == "JPEG":
+        return Samples("L", samples.array), metadata
+    if samples.mode in ("1", "L", "LA") and metadata.icc is not None and target == "WEBP":
+        notes.append("the grey colour profile was left out: WebP pictures are RGB")
+        metadata = replace(metadata, icc=None)
+    rgb = samples_to_rgb(samples)
+    if not samples.has_alpha:
+        return Samples("RGB", rgb), metadata
+    alpha = samples.palette[samples.array, 3] if samples.palette is not None else samples.array[:, :, -1]
+    if target == "JPEG":
+        notes.append("transparent parts were laid on white: JPEG has no transparency")
+        opacity = alpha[:, :, None].astype(np.uint32)
+        laid = ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+        return (Samples("L", laid[:, :, 0]) if samples.mode == "LA" else Samples("RGB", laid)), metadata
+    return Samples("RGBA", np.dstack([rgb, alpha])), metadata
+
+
+def _for_target(metadata: Metadata, target: str, notes: list[str]) -> Metadata:
+    """Authorship in places that the target lacks goes into EXIF, where EXIF does not have it yet."""
+    named = {key.lower(): value for key, value in metadata.texts}
+    records = iptc.authorship(metadata.iptc)
+    found = {
+        exif.ARTIST: records.get("author") or named.get("author", ""),
+        exif.COPYRIGHT: records.get("copyright") or named.get("copyright", ""),
+        exif.DESCRIPTION: records.get("description") or named.get("description", ""),
+    }
+    if target == "WEBP" and metadata.iptc is not None:
+        notes.append("WebP holds no IPTC: author, copyright and caption were put into EXIF")
+    return replace(metadata, exif=exif.with_texts(metadata.exif, found))

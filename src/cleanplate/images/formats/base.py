@@ -1,0 +1,137 @@
+"""What every format's `decode` and `encode` take, give and share."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from cleanplate.errors import PhotoError, UnreadablePhotoError, UnsupportedPhotoError
+from cleanplate.images.container import CHANNELS, Container, Samples
+
+#: JPEG and WebP quality where neither the user nor the input says one.
+DEFAULT_QUALITY = 95
+
+DAMAGED = "get an undamaged copy of the file"
+CONVERT = "convert it to PNG or JPEG with another program first"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class File:
+    """A whole file in memory, and the most megapixels that may be decoded from it."""
+
+    path: Path
+    data: bytes
+    max_megapixels: float
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raises UnsupportedPhotoError above the limit, UnreadablePhotoError for an empty picture."""
+        if width < 1 or height < 1:
+            raise self.unreadable("the picture has no pixels")
+        megapixels = width * height / 1e6
+        if megapixels > self.max_megapixels:
+            raise self.unsupported(
+                f"{width} x {height} pixels are {megapixels:.1f} megapixels, above the limit of {self.max_megapixels:g}",
+                f"if the file is to be trusted, raise --max-megapixels to {int(megapixels) + 1}",
+            )
+
+    def unreadable(self, cause: str, remedy: str = DAMAGED) -> PhotoError:
+        """The error that says this file is damaged."""
+        return UnreadablePhotoError(self.path, cause, remedy)
+
+    def unsupported(self, cause: str, remedy: str = CONVERT) -> PhotoError:
+        """The error that says this file is sound but would not come through unharmed."""
+        return UnsupportedPhotoError(self.path, cause, remedy)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draft:
+    """A picture to be stored.
+
+    container: the input's, or one built for another format (`details` None): metadata and tables come from it.
+    samples: what to encode, as stored. preview: a small RGB picture of it, as stored, for thumbnails.
+    quality: 1 to 100, or None for the input's own tables.
+    """
+
+    container: Container
+    samples: Samples
+    preview: Image.Image
+    quality: int | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole file, and what its owner should know about it."""
+
+    data: bytes
+    notes: tuple[str, ...] = ()
+
+
+def open_picture(file: File, plugin: Callable[[io.BytesIO], ImageFile.ImageFile]) -> ImageFile.ImageFile:
+    """Read a file's header with one of Pillow's plugins and check its size.
+
+    The plugin is called directly: `Image.open` would apply Pillow's own limit, which is a global.
+    """
+    try:
+        picture = plugin(io.BytesIO(file.data))
+    except (
+        Exception
+    ) as exc:  # plugins raise whatever a damaged header leads them into, struct.error to KeyError
+        raise file.unreadable(f"its header is damaged ({_first_line(exc)})") from exc
+    file.check_size(*picture.size)
+    return picture
+
+
+def load_picture(file: File, picture: Image.Image) -> None:
+    """Decode the pixels.
+
+    Raises UnreadablePhotoError for a truncated or damaged file; MemoryError goes through.
+    """
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as exc:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise file.unreadable(f"the picture is truncated or damaged ({_first_line(exc)})") from exc
+
+
+def picture_samples(picture: Image.Image) -> Samples:
+    """A loaded Pillow picture of mode 1, L, LA, RGB, RGBA or CMYK as samples."""
+    array = np.array(picture)
+    if picture.mode == "1":
+        array = array.astype(np.uint8) * 255
+    return Samples(picture.mode, array)
+
+
+def samples_picture(samples: Samples) -> Image.Image:
+    """8-bit samples as a Pillow picture without any metadata; a palette keeps its order."""
+    height, width = samples.array.shape[:2]
+    if samples.mode == "1":
+        return Image.frombytes("L", (width, height), samples.array.tobytes()).convert(
+            "1", dither=Image.Dither.NONE
+        )
+    picture = Image.frombytes(samples.mode, (width, height), np.ascontiguousarray(samples.array).tobytes())
+    if samples.palette is not None:
+        picture.putpalette(samples.palette[:, :3].tobytes(), "RGB")
+    return picture
+
+
+def save_picture(picture: Image.Image, format: str, **options: Any) -> bytes:
+    """The picture as a file in memory."""
+    target = io.BytesIO()
+    picture.save(target, format, **options)
+    return target.getvalue()
+
+
+def channels_of(samples: Samples) -> int:
+    """How many channels the samples' mode has."""
+    return CHANNELS[samples.mode]
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

@@ -1,0 +1,59 @@
+"""BMP: pixels and a resolution, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+
+from cleanplate.images import exif
+from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.images.formats.base import (
+    Draft,
+    Encoded,
+    File,
+    load_picture,
+    open_picture,
+    picture_samples,
+    samples_picture,
+    save_picture,
+)
+
+
+def decode(file: File) -> Container:
+    """Take a BMP file apart. Raises UnreadablePhotoError."""
+    picture = open_picture(file, BmpImageFile)
+    load_picture(file, picture)
+    return Container(
+        format="BMP", samples=_samples(picture), metadata=Metadata(dpi=exif.dpi_in(picture.info))
+    )
+
+
+def _samples(picture: Image.Image) -> Samples:
+    if picture.mode != "P":
+        return picture_samples(picture)
+    indices = np.array(picture)
+    colours = np.frombuffer(picture.palette.tobytes() if picture.palette else b"", np.uint8)
+    if picture.palette is not None and picture.palette.mode == "RGB":
+        colours = colours.reshape(-1, 3)
+    return Samples("P", indices, opaque_palette(colours, int(indices.max()) + 1))
+
+
+def opaque_palette(
+    colours: np.ndarray[Any, np.dtype[np.uint8]], least: int
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(n, 3) colours as an RGBA palette of at least `least` entries, filled up with black."""
+    palette = np.zeros((max(len(colours), least), 4), np.uint8)
+    palette[: len(colours), :3] = colours
+    palette[:, 3] = 255
+    return palette
+
+
+def encode(draft: Draft) -> Encoded:
+    """The picture as a BMP file."""
+    options: dict[str, Any] = {}
+    if draft.container.metadata.dpi is not None:
+        options["dpi"] = draft.container.metadata.dpi
+    return Encoded(save_picture(samples_picture(draft.samples), "BMP", **options))

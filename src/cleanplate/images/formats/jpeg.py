@@ -1,0 +1,245 @@
+"""JPEG: the input's own tables and subsampling, its metadata segments put back byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from cleanplate.images import exif, iptc, preview, segments
+from cleanplate.images.container import Container, Metadata
+from cleanplate.images.formats.base import (
+    DEFAULT_QUALITY,
+    Draft,
+    Encoded,
+    File,
+    load_picture,
+    open_picture,
+    picture_samples,
+    samples_picture,
+    save_picture,
+)
+from cleanplate.images.segments import (
+    APP0,
+    APP1,
+    APP2,
+    APP11,
+    APP13,
+    APP14,
+    COM,
+    EXIF,
+    XMP,
+    Frame,
+    JpegFile,
+    Segment,
+)
+
+#: (horizontal, vertical) factors of the first component that Pillow's encoder offers, and its names for them.
+_OFFERED = {(2, 2): "4:2:0", (2, 1): "4:2:2", (1, 1): "4:4:4"}
+_FINEST = "4:4:4"
+_NAMES = {**_OFFERED, (4, 1): "4:1:1", (1, 2): "4:4:0", (4, 2): "4:1:0"}
+
+
+@dataclass(frozen=True, eq=False)
+class JpegDetails:
+    """What the encoder is told. tables: one quantisation table a component. metadata: APPn and comments."""
+
+    metadata: tuple[Segment, ...]
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: str
+    progressive: bool
+    keeps_rgb: bool
+    trailer: bytes
+    notes: tuple[str, ...]
+
+
+def decode(file: File) -> Container:
+    """Take a JPEG file apart. Raises UnreadablePhotoError or UnsupportedPhotoError."""
+    try:
+        parts = segments.read_segments(file.data)
+    except ValueError as exc:
+        raise file.unreadable(f"the JPEG file is damaged: {exc}") from exc
+    _check_kind(file, parts)
+    picture = open_picture(file, JpegImageFile)
+    load_picture(file, picture)
+    metadata = read_metadata(parts, picture.info)
+    return Container(
+        format="JPEG",
+        samples=picture_samples(picture),
+        orientation=exif.orientation(metadata.exif),
+        metadata=metadata,
+        details=_details(parts, picture),
+    )
+
+
+def _check_kind(file: File, parts: JpegFile) -> None:
+    file.check_size(parts.frame.width, parts.frame.height)
+    pictures = segments.pictures_in(parts.head)
+    if pictures > 1:
+        raise file.unsupported(
+            f"the file holds {pictures} pictures (a gain map, a depth map or a second view)",
+            "export it as a plain JPEG first",
+        )
+    if parts.frame.depth != 8:
+        raise file.unsupported(f"the JPEG file has {parts.frame.depth} bits a sample; only 8 can be decoded")
+    if len(parts.frame.components) not in (1, 3, 4):
+        raise file.unsupported(f"the JPEG file has {len(parts.frame.components)} components")
+
+
+def read_metadata(parts: JpegFile, info: dict[Any, Any]) -> Metadata:
+    """The metadata blocks without their segments. info: Pillow's, for the resolution."""
+    head = parts.head
+    resources = segments.joined(head, APP13, segments.PHOTOSHOP)
+    return Metadata(
+        exif=segments.joined(head[:], APP1, EXIF) or None,
+        icc=segments.read_icc(head),
+        xmp=segments.joined(head, APP1, XMP) or None,
+        iptc=iptc.records_in_resources(resources),
+        dpi=exif.dpi_in(info),
+        comments=tuple(s.payload.decode("utf-8", "replace") for s in head if s.marker == COM),
+    )
+
+
+def _details(parts: JpegFile, picture: Image.Image) -> JpegDetails:
+    quantisation: dict[int, list[int]] = picture.quantization  # type: ignore[attr-defined]  # JpegImageFile has it
+    tables = [tuple(quantisation[component[3]]) for component in parts.frame.components]
+    while len(tables) > 1 and tables[-1] == tables[-2]:
+        tables.pop()
+    subsampling, notes = nearest_subsampling(parts.frame)
+    if parts.trailer.strip(b"\0"):
+        notes = (
+            *notes,
+            "data after the picture (such as a motion photo's film) were kept and may show the mark",
+        )
+    if len(parts.frame.components) == 4 and parts.adobe_transform == 2:
+        notes = (*notes, "stored as CMYK instead of YCCK")
+    return JpegDetails(
+        metadata=parts.metadata,
+        tables=tuple(tables),
+        subsampling=subsampling,
+        progressive=parts.frame.progressive,
+        keeps_rgb=_is_stored_as_rgb(parts),
+        trailer=parts.trailer,
+        notes=notes,
+    )
+
+
+def nearest_subsampling(frame: Frame) -> tuple[str, tuple[str, ...]]:
+    """The encoder's subsampling that is equal or the nearest finer one, and a note where it differs.
+
+    >>> nearest_subsampling(Frame(8, 8, 8, False, ((1, 4, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1))))
+    ('4:2:2', ('colour subsampling 4:1:1 became 4:2:2, the nearest finer one',))
+    """
+    if len(frame.components) != 3:
+        return _FINEST, ()
+    factors = [(component[1], component[2]) for component in frame.components]
+    across, down = max(f[0] for f in factors), max(f[1] for f in factors)
+    # Only where both colour components are coarser than the light can anything but 4:4:4 be meant.
+    own = factors[0] == (across, down) and factors[1] == factors[2]
+    ratio = (across // factors[1][0], down // factors[1][1]) if own else (1, 1)
+    chosen = next(name for (x, y), name in _OFFERED.items() if x <= ratio[0] and y <= ratio[1])
+    if own and _NAMES.get(ratio) == chosen:
+        return chosen, ()
+    given = _NAMES.get(ratio, "of an unusual kind") if own else "of an unusual kind"
+    return chosen, (f"colour subsampling {given} became {chosen}, the nearest finer one",)
+
+
+def _is_stored_as_rgb(parts: JpegFile) -> bool:
+    """As the decoder decides: a JFIF segment says YCbCr, then Adobe's says, then the components' names."""
+    if len(parts.frame.components) != 3:
+        return False
+    if any(s.marker == APP0 and s.payload.startswith(b"JFIF") for s in parts.head):
+        return False
+    if parts.adobe_transform is not None:
+        return parts.adobe_transform == 0
+    return bytes(component[0] for component in parts.frame.components) == b"RGB"
+
+
+def encode(draft: Draft) -> Encoded:
+    """The picture as a JPEG file; mode L, RGB or CMYK."""
+    details = draft.container.details
+    own = details if isinstance(details, JpegDetails) else None
+    picture = samples_picture(draft.samples)
+    encoded = _encode_pixels(picture, own, draft.quality)
+    parts = segments.read_segments(encoded)
+    if own is None:
+        metadata: list[Segment] = [*parts.metadata, *write_metadata(draft.container.metadata)]
+        notes: tuple[str, ...] = ()
+    else:
+        metadata = _merge_adobe(own.metadata, parts.metadata)
+        notes = own.notes if draft.quality is None else tuple(n for n in own.notes if "subsampling" not in n)
+    renewed = [_renew(segment, draft.preview) for segment in metadata]
+    notes = (*notes, *_notes_on(metadata))
+    tables = [segment for segment in parts.head if not segment.is_metadata]
+    head = b"\xff\xd8" + b"".join(segment.to_bytes() for segment in (*renewed, *tables))
+    return Encoded(head + encoded[parts.scan_at :] + (own.trailer if own else b""), notes)
+
+
+def _encode_pixels(picture: Image.Image, own: JpegDetails | None, quality: int | None) -> bytes:
+    options: dict[str, Any] = {"optimize": True, "comment": b""}
+    if own is not None and own.progressive:
+        options["progressive"] = True
+    if own is not None and picture.mode == "RGB":
+        options |= {"subsampling": own.subsampling, "keep_rgb": own.keeps_rgb}
+    if own is not None and quality is None:
+        options["qtables"] = [list(table) for table in own.tables]
+    else:
+        options["quality"] = quality or DEFAULT_QUALITY
+        if own is None and (quality or DEFAULT_QUALITY) >= 90:
+            options.setdefault("subsampling", _FINEST)
+    try:
+        return save_picture(picture, "JPEG", **options)
+    except OSError:
+        # With optimised tables the encoder needs the whole file in one buffer, and fine tables on a noisy
+        # picture can exceed Pillow's guess. Its buffer grows with `extra`, a comment that is cut out again.
+        filler = Segment(COM, bytes(segments.MOST_BYTES)).to_bytes()
+        extra = filler * (4 * picture.width * picture.height // len(filler) + 1)
+        return save_picture(picture, "JPEG", extra=extra, **options)
+
+
+def _merge_adobe(own: tuple[Segment, ...], encoder: tuple[Segment, ...]) -> list[Segment]:
+    """The input's segments; Adobe's is the encoder's where it wrote one, since that says how pixels are coded."""
+    written = [s for s in encoder if s.marker == APP14 and s.payload.startswith(b"Adobe")]
+    if not written:
+        return list(own)
+    return [s for s in own if not (s.marker == APP14 and s.payload.startswith(b"Adobe"))] + written
+
+
+def _renew(segment: Segment, small: Image.Image) -> Segment:
+    payload = segment.payload
+    if segment.marker == APP1 and payload.startswith(EXIF):
+        return replace(segment, payload=EXIF + preview.renew_exif(payload[len(EXIF) :], small))
+    if segment.marker == APP1 and payload.startswith(XMP):
+        return replace(segment, payload=preview.renew_xmp(payload, small))
+    if segment.marker == APP13 and payload.startswith(segments.PHOTOSHOP):
+        return replace(segment, payload=preview.renew_photoshop(payload, small))
+    if segment.marker == APP0 and payload.startswith(b"JFIF\0"):
+        return replace(segment, payload=preview.renew_jfif(payload, small))
+    if segment.marker in (APP0, APP2):
+        return replace(segment, payload=preview.renew_previews(payload, small))
+    return segment
+
+
+def _notes_on(metadata: list[Segment]) -> tuple[str, ...]:
+    if any(s.marker == APP11 and b"jumb" in s.payload[:64] and b"c2pa" in s.payload for s in metadata):
+        return (exif.C2PA_NOTE,)
+    return ()
+
+
+def write_metadata(metadata: Metadata) -> list[Segment]:
+    """Metadata that came from another format, as segments."""
+    written = []
+    if metadata.exif is not None and len(metadata.exif) + len(EXIF) <= segments.MOST_BYTES:
+        written.append(Segment(APP1, EXIF + metadata.exif))
+    if metadata.xmp is not None and len(metadata.xmp) + len(XMP) <= segments.MOST_BYTES:
+        written.append(Segment(APP1, XMP + metadata.xmp))
+    if metadata.icc is not None:
+        written += segments.write_icc(metadata.icc)
+    if metadata.iptc is not None:
+        resources = iptc.resources_of_records(metadata.iptc)
+        if len(resources) + len(segments.PHOTOSHOP) <= segments.MOST_BYTES:
+            written.append(Segment(APP13, segments.PHOTOSHOP + resources))
+    written += [Segment(COM, text.encode()[: segments.MOST_BYTES]) for text in metadata.comments]
+    return written

@@ -1,0 +1,93 @@
+"""WebP: lossless stays lossless, lossy is coded about as finely as it came; chunks are put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL.WebPImagePlugin import WebPImageFile
+
+from cleanplate.images import exif, preview, riff
+from cleanplate.images.container import Container, Metadata
+from cleanplate.images.formats.base import (
+    DEFAULT_QUALITY,
+    Draft,
+    Encoded,
+    File,
+    load_picture,
+    open_picture,
+    picture_samples,
+    samples_picture,
+    save_picture,
+)
+from cleanplate.images.riff import RiffChunk
+
+_EXIF_PREFIX = b"Exif\0\0"
+_C2PA = b"C2PA"
+#: The format cannot hold more pixels an edge.
+LONGEST_EDGE = 16383
+#: What is known of a file's metadata; all else is kept as it is.
+_DEFAULT_EFFORT = 4
+
+
+def decode(file: File) -> Container:
+    """Take a WebP file apart. Raises UnreadablePhotoError or UnsupportedPhotoError (an animation)."""
+    try:
+        own = riff.read_riff(file.data)
+    except ValueError as exc:
+        raise file.unreadable(f"the WebP file is damaged: {exc}") from exc
+    frames = riff.frames_in(own)
+    if frames > 1:
+        raise file.unsupported(
+            f"the file is an animation of {frames} frames", "export the frame that is meant"
+        )
+    picture = open_picture(file, WebPImageFile)
+    load_picture(file, picture)
+    block = (riff.data_of(own, b"EXIF") or b"").removeprefix(_EXIF_PREFIX) or None
+    return Container(
+        format="WEBP",
+        samples=picture_samples(picture),
+        orientation=exif.orientation(block),
+        metadata=Metadata(
+            exif=block,
+            icc=riff.data_of(own, b"ICCP"),
+            xmp=riff.data_of(own, b"XMP "),
+            dpi=exif.resolution(block),
+        ),
+        details=own,
+    )
+
+
+def encode(draft: Draft) -> Encoded:
+    """The picture as a WebP file; mode RGB or RGBA, 8 bits."""
+    container, samples = draft.container, draft.samples
+    own: tuple[RiffChunk, ...] = container.details if container.format == "WEBP" and container.details else ()
+    other = own or write_metadata(container.metadata)
+    encoded = riff.read_riff(save_picture(samples_picture(samples), "WEBP", **_options(own, draft.quality)))
+    renewed = [_renew(chunk, draft) for chunk in other if chunk.name not in (b"ANIM", b"ANMF")]
+    notes = (exif.C2PA_NOTE,) if any(chunk.name == _C2PA for chunk in other) else ()
+    height, width = samples.array.shape[:2]
+    return Encoded(riff.write_riff(encoded, renewed, (width, height), samples.has_alpha), notes)
+
+
+def _options(own: tuple[RiffChunk, ...], quality: int | None) -> dict[str, Any]:
+    if own and riff.is_lossless(own) and quality is None:
+        return {"lossless": True, "exact": True, "method": _DEFAULT_EFFORT}
+    frame = riff.data_of(own, b"VP8 ")
+    estimated = riff.lossy_quality(frame) if frame is not None else None
+    chosen = quality if quality is not None else (estimated if estimated is not None else DEFAULT_QUALITY)
+    return {"quality": chosen, "alpha_quality": 100, "exact": True, "method": _DEFAULT_EFFORT}
+
+
+def _renew(chunk: RiffChunk, draft: Draft) -> RiffChunk:
+    if chunk.name == b"EXIF":
+        prefix = _EXIF_PREFIX if chunk.data.startswith(_EXIF_PREFIX) else b""
+        return RiffChunk(chunk.name, prefix + preview.renew_exif(chunk.data[len(prefix) :], draft.preview))
+    if chunk.name == b"XMP ":
+        return RiffChunk(chunk.name, preview.renew_xmp(chunk.data, draft.preview))
+    return chunk
+
+
+def write_metadata(metadata: Metadata) -> tuple[RiffChunk, ...]:
+    """Metadata that came from another format, as chunks."""
+    given = ((b"ICCP", metadata.icc), (b"EXIF", metadata.exif), (b"XMP ", metadata.xmp))
+    return tuple(RiffChunk(name, data) for name, data in given if data is not None)
