@@ -1,1 +1,1 @@
-"""Facts about the machine; no policy."""
+"""Facts about the machine: devices, memory, errors, threads. What to do about them is decided above."""

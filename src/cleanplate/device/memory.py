@@ -1,0 +1,254 @@
+"""How much memory there is, how much is used, and giving back what is only kept.
+
+`DeviceMemory` is the seam through which everything above reads a device: a CUDA card, the host's memory, or
+the virtual accelerator of the tests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+import psutil
+
+from cleanplate.device.cgroups import read_memory_limit
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemorySnapshot:
+    """Memory at one moment, in bytes; None where it cannot be told.
+
+    device: its name. allocated_bytes: live tensors. reserved_bytes: what torch's allocator holds for them.
+    free_bytes, total_bytes: of the device as its driver sees it, other programs included; on a CPU the
+    host's. system_available_bytes, system_total_bytes: of the host, a control group's limit counted in.
+    process_bytes: this process's resident memory.
+    """
+
+    device: str
+    allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+    system_available_bytes: int | None = None
+    system_total_bytes: int | None = None
+    process_bytes: int | None = None
+
+    @property
+    def used_share(self) -> float | None:
+        """Share of the device's memory in use, in [0, 1]."""
+        return _share(self.free_bytes, self.total_bytes)
+
+    @property
+    def system_used_share(self) -> float | None:
+        """Share of the host's memory in use, in [0, 1].
+
+        >>> MemorySnapshot(device="cpu", system_available_bytes=3, system_total_bytes=4).system_used_share
+        0.25
+        """
+        return _share(self.system_available_bytes, self.system_total_bytes)
+
+    @property
+    def idle_bytes(self) -> int:
+        """What the allocator holds without a live tensor in it; 0 where it holds nothing back."""
+        if self.reserved_bytes is None or self.allocated_bytes is None:
+            return 0
+        return max(0, self.reserved_bytes - self.allocated_bytes)
+
+
+class DeviceMemory(Protocol):
+    """The memory of one device.
+
+    metering: entered round all work on the device, in each thread; counts where the device does not count
+    itself. read_peak: most bytes held at once since `reset_peak` (CUDA: reserved, else live tensors); None
+    where unknown. release: gives back what no tensor uses.
+    """
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def read(self) -> MemorySnapshot: ...
+
+    def release(self) -> None: ...
+
+    def metering(self) -> AbstractContextManager[None]: ...
+
+    def reset_peak(self) -> None: ...
+
+    def read_peak(self) -> int | None: ...
+
+
+class HostMemory:
+    """The machine's own memory, for networks on the CPU.
+
+    limit_bytes: live tensors may not pass it: `torch.OutOfMemoryError` is raised there, as a card would.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        import torch
+
+        from cleanplate.device.meter import StorageMeter
+
+        self.device = torch.device("cpu")
+        self.meter = StorageMeter(budget_bytes=limit_bytes)
+
+    def read(self) -> MemorySnapshot:
+        """The host's figures, with the metered tensors as what is allocated."""
+        available, total = read_system_memory()
+        return MemorySnapshot(
+            device="cpu",
+            allocated_bytes=self.meter.live_bytes,
+            free_bytes=available,
+            total_bytes=total,
+            system_available_bytes=available,
+            system_total_bytes=total,
+            process_bytes=read_process_memory(),
+        )
+
+    def release(self) -> None:
+        """Collect garbage and give freed pages back to the system."""
+        release_memory(self.device)
+
+    def metering(self) -> AbstractContextManager[None]:
+        """Count this thread's tensors."""
+        return self.meter.metering()
+
+    def reset_peak(self) -> None:
+        """Measure the peak from now."""
+        self.meter.reset_peak()
+
+    def read_peak(self) -> int | None:
+        """Most bytes of live tensors since `reset_peak`."""
+        return self.meter.peak_bytes
+
+
+class CudaMemory:
+    """The memory of a CUDA card. Only the process that works on the card should read it: reading makes a
+    context."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def read(self) -> MemorySnapshot:
+        """The allocator's and the driver's figures."""
+        return read_memory(self.device, initialise=True)
+
+    def release(self) -> None:
+        """Collect garbage and empty torch's cache."""
+        release_memory(self.device)
+
+    def metering(self) -> AbstractContextManager[None]:
+        """Nothing: the card's allocator counts."""
+        return nullcontext()
+
+    def reset_peak(self) -> None:
+        """Measure the peak from now."""
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(self.device)
+
+    def read_peak(self) -> int | None:
+        """Most bytes reserved since `reset_peak`."""
+        import torch
+
+        return int(torch.cuda.max_memory_reserved(self.device))
+
+
+def open_memory(device: torch.device, limit_bytes: int | None = None) -> DeviceMemory:
+    """The memory of a device. limit_bytes: enforced on a CPU, where nothing else would; see `HostMemory`."""
+    return CudaMemory(device) if device.type == "cuda" else HostMemory(limit_bytes)
+
+
+def read_memory(device: torch.device, *, initialise: bool = False) -> MemorySnapshot:
+    """A snapshot of a device and of the host.
+
+    initialise: whether a CUDA context may be made for it (hundreds of megabytes); without, a card that this
+    process does not use yet has no figures.
+    """
+    available, total = read_system_memory()
+    process = read_process_memory()
+    if device.type != "cuda":
+        return MemorySnapshot(
+            device=str(device),
+            free_bytes=available,
+            total_bytes=total,
+            system_available_bytes=available,
+            system_total_bytes=total,
+            process_bytes=process,
+        )
+    import torch
+
+    known = initialise or is_cuda_in_use()
+    card_free, card_total = torch.cuda.mem_get_info(device) if known else (None, None)
+    return MemorySnapshot(
+        device=str(device),
+        allocated_bytes=int(torch.cuda.memory_allocated(device)) if known else None,
+        reserved_bytes=int(torch.cuda.memory_reserved(device)) if known else None,
+        free_bytes=card_free,
+        total_bytes=card_total,
+        system_available_bytes=available,
+        system_total_bytes=total,
+        process_bytes=process,
+    )
+
+
+def read_system_memory() -> tuple[int, int]:
+    """(available, total) bytes of the host, the tighter of the machine and its control group.
+
+    >>> available, total = read_system_memory()
+    >>> 0 < available <= total
+    True
+    """
+    host = psutil.virtual_memory()
+    limit = read_memory_limit()
+    if limit is None:
+        return int(host.available), int(host.total)
+    return min(int(host.available), limit.free_bytes), min(int(host.total), limit.limit_bytes)
+
+
+def read_process_memory() -> int:
+    """Resident bytes of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def is_cuda_in_use() -> bool:
+    """Whether this process has a CUDA context; asking makes none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def release_memory(device: torch.device) -> None:
+    """Collect garbage, empty torch's cache on a CUDA card in use, give freed pages back to the system.
+
+    It frees nothing that is still referred to, and on a card it waits for work under way: do it rarely.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        import torch
+
+        if is_cuda_in_use():
+            with torch.cuda.device(device):
+                torch.cuda.empty_cache()
+    trim = _find_trim()
+    if trim is not None:
+        trim.malloc_trim(0)
+
+
+@lru_cache(maxsize=1)
+def _find_trim() -> ctypes.CDLL | None:
+    """The C library, where it can give freed pages back (glibc); others do so themselves or cannot."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "malloc_trim") else None
+
+
+def _share(free: int | None, total: int | None) -> float | None:
+    return None if free is None or not total else 1.0 - free / total

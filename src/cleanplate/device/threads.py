@@ -1,0 +1,64 @@
+"""How many processor threads the networks use, and how idle ones wait."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+from cleanplate.device.cgroups import read_core_limit
+
+WAIT_POLICY = "OMP_WAIT_POLICY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadSettings:
+    """cores: physical cores that this process may use. threads: what torch uses. wait_policy: OMP_WAIT_POLICY
+    as OpenMP will have read it, None where it was not set in time."""
+
+    cores: int
+    threads: int
+    wait_policy: str | None
+
+
+def count_cores() -> int:
+    """Physical cores that this process may use: the machine's, its affinity's, its control group's quota.
+
+    >>> count_cores() >= 1
+    True
+    """
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    quota = read_core_limit()
+    return max(1, cores if quota is None else min(cores, quota))
+
+
+def configure_threads(threads: int | None = None) -> ThreadSettings:
+    """Let torch use at most one thread a physical core, and idle ones sleep instead of spinning.
+
+    threads: how many are wanted; None: one a core, or OMP_NUM_THREADS where that is less. Call it before
+    torch is imported: OpenMP reads its wait policy only once. More threads than cores make everything
+    slower.
+    """
+    in_time = "torch" not in sys.modules
+    if in_time:
+        os.environ.setdefault(WAIT_POLICY, "PASSIVE")
+    import torch
+
+    cores = count_cores()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = threads or (int(asked) if asked.isdecimal() and int(asked) > 0 else cores)
+    torch.set_num_threads(min(wanted, cores))
+    return read_threads()
+
+
+def read_threads() -> ThreadSettings:
+    """The settings as they are now."""
+    import torch
+
+    return ThreadSettings(
+        cores=count_cores(), threads=torch.get_num_threads(), wait_policy=os.environ.get(WAIT_POLICY)
+    )
