@@ -2,69 +2,81 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
+import sys
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 
-def train(
-    network: Annotated[str, typer.Argument(help="finder or restorer")],
-    photos: Annotated[Path, typer.Option(help="folder of photographs to train on")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the state and the weights")],
-    validation: Annotated[
-        Path | None, typer.Option(help="photographs to validate on; default: a tenth")
-    ] = None,
-    fonts: Annotated[
-        Path | None, typer.Option(help="folder of fonts; default: the one Pillow brings")
-    ] = None,
-    logos: Annotated[
-        Path | None, typer.Option(help="folder of SVG or PNG logos; default: drawn shapes")
-    ] = None,
-    init: Annotated[str | None, typer.Option(help="embedded, or a checkpoint to go on from")] = None,
-    examples: Annotated[int, typer.Option(help="crops in all, over every stretch")] = 100_000,
-    batch_size: Annotated[int, typer.Option(help="crops a step")] = 12,
-    learning_rate: Annotated[float, typer.Option(help="its peak")] = 8e-4,
-    workers: Annotated[int, typer.Option(help="processes that draw examples")] = 1,
-    seed: Annotated[int, typer.Option(help="decides every example")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
-    threads: Annotated[int, typer.Option(help="CPU threads of the network")] = 2,
-) -> None:
-    """Train a network. The same command again goes on where it stopped."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.epilog = "The same command again goes on where it stopped."
+    parser.add_argument("network", choices=("finder", "restorer"), help="what is trained")
+    data = parser.add_argument_group("what it learns from")
+    data.add_argument("--photos", type=Path, required=True, metavar="DIR", help="photographs to train on")
+    data.add_argument(
+        "--validation", type=Path, metavar="DIR", help="photographs to validate on (default: a tenth)"
+    )
+    data.add_argument(
+        "--fonts", type=Path, metavar="DIR", help="fonts for marks (default: the one Pillow brings)"
+    )
+    data.add_argument(
+        "--logos", type=Path, metavar="DIR", help="SVG or PNG logos for marks (default: drawn shapes)"
+    )
+    data.add_argument("--seed", type=int, default=0, metavar="N", help="decides every example (default: 0)")
+    run = parser.add_argument_group("how it learns")
+    run.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the state and the weights"
+    )
+    run.add_argument("--init", metavar="CKPT", help="'embedded', or a checkpoint to start from")
+    run.add_argument(
+        "--examples", type=int, default=100_000, metavar="N", help="crops in all (default: 100000)"
+    )
+    run.add_argument("--batch-size", type=int, default=12, metavar="N", help="crops a step (default: 12)")
+    run.add_argument(
+        "--learning-rate", type=float, default=8e-4, metavar="RATE", help="its peak (default: 0.0008)"
+    )
+    run.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)")
+    run.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that draw examples (default: 1)"
+    )
+    run.add_argument(
+        "--threads", type=int, default=2, metavar="N", help="CPU threads of the network (default: 2)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; the weights' path goes to standard output."""
     import torch
 
-    from cleanplate.errors import UsageError
+    from cleanplate.errors import InvalidSettingError
     from cleanplate.marks.assets import find_assets, split_by_name
-    from cleanplate.train.examples import ExampleSource, find_photos
+    from cleanplate.train.examples import ExampleSource, split_photos
     from cleanplate.train.finder import train_finder
     from cleanplate.train.loop import TrainingOptions
     from cleanplate.train.restorer import train_restorer
 
-    trainers = {"finder": train_finder, "restorer": train_restorer}
-    if network not in trainers:
-        raise UsageError(f"there is no network {network!r} to train; wanted: finder or restorer")
-    torch.set_num_threads(threads)
-    found = find_photos(photos)
-    if not found:
-        raise UsageError(f"{photos}: no photographs are there; give a folder of JPEG, PNG or WebP files")
-    held_out = find_photos(validation) if validation else found[::10]
-    kept = found if validation else tuple(p for p in found if p not in set(held_out))
-    cache = output / "logo-cache"
-    assets = find_assets(fonts, logos, cache, split_by_name(0.1, inside=False) if fonts or logos else None)
-    unseen = find_assets(fonts, logos, cache, split_by_name(0.1, inside=True) if fonts or logos else None)
     options = TrainingOptions(
-        output=output,
-        examples=examples,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        workers=workers,
-        seed=seed,
-        device=device,
+        output=arguments.output,
+        examples=arguments.examples,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        workers=arguments.workers,
+        seed=arguments.seed,
+        device=arguments.device,
     )
-    source = ExampleSource(photos=kept, assets=assets)
-    path = trainers[network](source, (held_out, unseen), options, _print, init)
-    typer.echo(f"weights: {path}")
+    if arguments.threads < 1:
+        raise InvalidSettingError("threads", arguments.threads, "a whole number from 1")
+    torch.set_num_threads(arguments.threads)
+    kept, held_out = split_photos(arguments.photos, arguments.validation)
+    find = functools.partial(find_assets, arguments.fonts, arguments.logos, options.output / "logo-cache")
+    source = ExampleSource(photos=kept, assets=find(split_by_name(0.1, inside=False)))
+    unseen = find(split_by_name(0.1, inside=True))
+    train = train_finder if arguments.network == "finder" else train_restorer
+    print(f"weights: {train(source, (held_out, unseen), options, _print_figures, arguments.init)}")
+    return 0
 
 
-def _print(line: dict[str, Any]) -> None:
-    typer.echo("  ".join(f"{key} {value}" for key, value in line.items()))
+def _print_figures(line: dict[str, Any]) -> None:
+    print("  ".join(f"{key} {value}" for key, value in line.items()), file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
 """The fonts and logos that marks are drawn from.
 
 Nothing of a third party is carried in the package: without folders the one font that Pillow brings and the
-shapes below are used. Logos are black-on-nothing or coloured pictures (SVG through the extra `train`, or PNG).
+shapes below are used. Logos are black-on-nothing or coloured pictures (PNG, or SVG through the extra
+`train`).
 """
 
 from __future__ import annotations
@@ -67,19 +68,23 @@ def find_assets(
 ) -> Assets:
     """The assets below two folders, sorted by name.
 
-    part: keeps only files for whose name it is true (a training or a validation part of the logos and fonts).
+    part: keeps only files for whose name it is true (a training or a validation part of the logos and fonts);
+    a folder too small to be parted, of which that would leave nothing, is kept whole.
     Raises UsageError where a folder does not exist or holds nothing usable.
     """
     found_fonts: dict[str, tuple[Path, ...]] = {"latin": ()}
     if fonts is not None:
-        found_fonts = _sort_by_script(_find(fonts, FONT_SUFFIXES, part))
+        every_font = _find(fonts, FONT_SUFFIXES)
+        found_fonts = _sort_by_script(_keep(every_font, part))
+        if not found_fonts["latin"]:
+            found_fonts = _sort_by_script(every_font)
         if not found_fonts["latin"]:
             raise UsageError(
                 f"{fonts}: no font with Latin letters is there; give a folder of .ttf or .otf files"
             )
     found_logos: tuple[Path, ...] = ()
     if logos is not None:
-        found_logos = tuple(_find(logos, LOGO_SUFFIXES, part))
+        found_logos = tuple(_keep(_find(logos, LOGO_SUFFIXES), part))
         if not found_logos:
             raise UsageError(f"{logos}: no logo is there; give a folder of .svg or .png files")
     return Assets(fonts=found_fonts, logos=found_logos, cache=cache)
@@ -127,11 +132,15 @@ def draw_shape(rng: np.random.Generator) -> NDArray[np.uint8]:
     return _trim(np.asarray(picture))
 
 
-def _find(folder: Path, suffixes: set[str], part: Callable[[str], bool] | None) -> list[Path]:
+def _find(folder: Path, suffixes: set[str]) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
-    return [p for p in files if part is None or part(p.name)]
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
+
+
+def _keep(files: list[Path], part: Callable[[str], bool] | None) -> list[Path]:
+    kept = [p for p in files if part is None or part(p.name)]
+    return kept or files
 
 
 def _sort_by_script(paths: list[Path]) -> dict[str, tuple[Path, ...]]:

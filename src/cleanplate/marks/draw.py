@@ -1,6 +1,7 @@
 """Marks drawn as layers: text, logos, and their tiling, rotation, outline, shadow and softness.
 
-A shape is (h, w, 4) float32 RGBA with straight alpha in [0, 1]; `finish` turns a shape and an opacity into a Mark.
+A shape is (h, w, 4) float32 RGBA with straight alpha in [0, 1]; `finish` turns a shape and an opacity into a
+Mark.
 """
 
 from __future__ import annotations
@@ -58,12 +59,16 @@ def draw_text(text: str, font: ImageFont.FreeTypeFont, style: TextStyle = TextSt
 
 
 def shape_from_logo(rgba_u8: NDArray[np.uint8], width_px: int, colour: Colour | None = None) -> FloatArray:
-    """A logo resized to a width; with a colour all of it takes that colour (a white logo from a coloured one)."""
+    """A logo resized to a width, as a shape.
+
+    rgba_u8: (h, w, 4), straight alpha. colour: all of the logo takes it (a white logo from a coloured one).
+    """
     scale = width_px / rgba_u8.shape[1]
     size = (max(2, width_px), max(2, round(rgba_u8.shape[0] * scale)))
     premultiplied = rgba_u8.astype(np.float32) / 255
     premultiplied[..., :3] *= premultiplied[..., 3:]
-    small = cv2.resize(premultiplied, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(premultiplied, size, interpolation=interpolation), np.float32)
     shape = np.pad(np.clip(small, 0, 1), ((2, 2), (2, 2), (0, 0)))
     shape[..., :3] /= np.maximum(shape[..., 3:], 1e-4)
     if colour is not None:
@@ -87,13 +92,13 @@ def rotate(shape: FloatArray, degrees: float) -> FloatArray:
     if degrees % 360 == 0:
         return shape
     height, width = shape.shape[:2]
-    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    turn = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0), np.float64)
     cosine, sine = abs(turn[0, 0]), abs(turn[0, 1])
     new_width, new_height = (
         int(np.ceil(height * sine + width * cosine)) + 2,
         int(np.ceil(height * cosine + width * sine)) + 2,
     )
-    turn[:, 2] += ((new_width - width) / 2, (new_height - height) / 2)
+    turn[:, 2] += np.array([(new_width - width) / 2, (new_height - height) / 2])
     return _resample(shape, turn, new_width, new_height)
 
 
@@ -111,8 +116,8 @@ def tile(
         first = step[0] // 2 if stagger and row_number % 2 else 0
         for column in range(first, reach - shape.shape[1], step[0]):
             pattern[row : row + shape.shape[0], column : column + shape.shape[1]] = shape
-    turn = cv2.getRotationMatrix2D((reach / 2, reach / 2), degrees, 1.0)
-    turn[:, 2] += (width / 2 - reach / 2, height / 2 - reach / 2)
+    turn = np.asarray(cv2.getRotationMatrix2D((reach / 2, reach / 2), degrees, 1.0), np.float64)
+    turn[:, 2] += np.array([width / 2 - reach / 2, height / 2 - reach / 2])
     return _resample(pattern, turn, width, height)
 
 
@@ -122,7 +127,7 @@ def soften(shape: FloatArray, sigma_px: float) -> FloatArray:
         return shape
     premultiplied = np.dstack([shape[..., :3] * shape[..., 3:], shape[..., 3]])
     blurred = cv2.GaussianBlur(premultiplied, (0, 0), sigma_px)
-    return _unpremultiply(blurred)
+    return _unpremultiply(np.asarray(blurred, np.float32))
 
 
 def finish(shape: FloatArray, opacity: float, kind: str, fade: FloatArray | None = None) -> Mark:
@@ -143,7 +148,7 @@ def _draw_coverage(
 ) -> FloatArray:
     picture = Image.new("L", size)
     ImageDraw.Draw(picture).multiline_text(at, text, fill=255, font=font, stroke_width=stroke, align="center")
-    return np.asarray(picture, np.float32) / 255
+    return np.asarray(picture, np.float32) / np.float32(255)
 
 
 def _over(below: FloatArray, coverage: FloatArray, colour: Colour) -> FloatArray:
@@ -158,7 +163,7 @@ def _over(below: FloatArray, coverage: FloatArray, colour: Colour) -> FloatArray
 def _resample(shape: FloatArray, affine: NDArray[np.float64], width: int, height: int) -> FloatArray:
     premultiplied = np.dstack([shape[..., :3] * shape[..., 3:], shape[..., 3]])
     moved = cv2.warpAffine(premultiplied, affine, (width, height), flags=cv2.INTER_LINEAR)
-    return _unpremultiply(moved)
+    return _unpremultiply(np.asarray(moved, np.float32))
 
 
 def _unpremultiply(premultiplied: FloatArray) -> FloatArray:

@@ -28,7 +28,8 @@ class MarkedPhoto:
 
     marked: (H, W, 3) uint8, after marking and JPEG. clean: (H, W, 3) uint8. alpha: (H, W) float32, the marks'
     joint opacity. matte: (H, W) float32, their shape: alpha over each mark's own opacity. colour: (H, W, 3)
-    float32. kind: one of KINDS or "clean"; opacity: the first mark's, 0 where clean. jpeg_quality: or None.
+    float32. kind: one of KINDS or "clean"; opacity: the first mark's, 0 where clean. jpeg_quality: or None;
+    jpeg: the bytes of the file that `marked` was decoded from, or None.
     """
 
     marked: NDArray[np.uint8]
@@ -39,6 +40,7 @@ class MarkedPhoto:
     kind: str
     opacity: float
     jpeg_quality: int | None
+    jpeg: bytes | None = None
 
 
 def sample_marked(
@@ -52,7 +54,8 @@ def sample_marked(
 ) -> MarkedPhoto:
     """Put one to three marks on a photograph and compress it.
 
-    clean: (H, W, 3) uint8. kind, opacity, jpeg_quality: fixed where given, else chosen; "clean" draws no mark.
+    clean: (H, W, 3) uint8. kind, opacity, jpeg_quality: fixed where given, else chosen; "clean" draws no
+    mark.
     """
     height, width = clean.shape[:2]
     kind = kind or str(rng.choice(KINDS, p=KIND_SHARES))
@@ -64,16 +67,18 @@ def sample_marked(
             other = str(rng.choice(KINDS[:4]))
             further = choose_opacity(rng, other)
             placed.append((sample_mark(other, height, width, rng, assets, further), further))
-    rgb = clean.astype(np.float32) / 255
+    rgb = clean.astype(np.float32) / np.float32(255)
     marked, alpha, colour = composite(rgb, [mark for mark, _ in placed])
     matte = _join_mattes(placed, height, width)
     if jpeg_quality is None and rng.random() < 0.85:
         jpeg_quality = int(rng.integers(70, 99)) if rng.random() < 0.8 else int(rng.integers(45, 70))
     marked_u8 = np.round(np.clip(marked, 0, 1) * 255).astype(np.uint8)
+    jpeg = None
     if jpeg_quality is not None:
-        marked_u8 = compress_jpeg(marked_u8, jpeg_quality, full_chroma=bool(rng.random() < 0.3))
+        jpeg = encode_jpeg(marked_u8, jpeg_quality, full_chroma=bool(rng.random() < 0.3))
+        marked_u8 = decode_jpeg(jpeg)
     shown = first_opacity if kind != "clean" else 0.0
-    return MarkedPhoto(marked_u8, clean, alpha, matte, colour, kind, shown, jpeg_quality)
+    return MarkedPhoto(marked_u8, clean, alpha, matte, colour, kind, shown, jpeg_quality, jpeg)
 
 
 def choose_opacity(rng: np.random.Generator, kind: str) -> float:
@@ -113,12 +118,21 @@ def sample_mark(
     return _place(draw.finish(shape, opacity, kind, fade), height, width, rng, corner_share=0.5)
 
 
-def compress_jpeg(rgb_u8: NDArray[np.uint8], quality: int, *, full_chroma: bool = False) -> NDArray[np.uint8]:
-    """What JPEG leaves of a picture; chroma at half resolution unless `full_chroma`."""
+def encode_jpeg(rgb_u8: NDArray[np.uint8], quality: int, *, full_chroma: bool = False) -> bytes:
+    """A picture (H, W, 3) as a JPEG file.
+
+    quality: 1 to 100. full_chroma: colour is kept at full resolution, else at half.
+    """
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_chroma else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(rgb_u8[..., ::-1]), parameters)
-    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+    return data.tobytes()
+
+
+def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: what JPEG left of a picture that `encode_jpeg` encoded."""
+    bgr = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def _join_mattes(placed: list[tuple[PlacedMark, float]], height: int, width: int) -> FloatArray:
@@ -208,7 +222,7 @@ def _sample_fade(height: int, width: int, rng: np.random.Generator) -> FloatArra
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     along = np.cos(angle) * columns / max(1, width) + np.sin(angle) * rows / max(1, height)
     along = (along - along.min()) / max(1e-6, float(along.max() - along.min()))
-    return (1 - along * float(rng.uniform(0.3, 0.8))).astype(np.float32)
+    return np.asarray(1 - along * float(rng.uniform(0.3, 0.8)), np.float32)
 
 
 def _choose_colour(rng: np.random.Generator) -> draw.Colour:

@@ -1,4 +1,7 @@
-"""Lettering that belongs to the scene (signs, shirts, number plates): drawn so that a finder learns to leave it."""
+"""Lettering that belongs to the scene (signs, shirts, number plates).
+
+It is drawn into training photographs and labelled clean, so that a finder learns to leave it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def draw_scene_text(rgb_u8: NDArray[np.uint8], rng: np.random.Generator, assets:
     corners, left, top = _choose_corners(sign.shape[0], sign.shape[1], height, width, rng)
     sign_height, sign_width = sign.shape[:2]
     source = np.array([[0, 0], [sign_width, 0], [sign_width, sign_height], [0, sign_height]], np.float32)
-    warp = cv2.getPerspectiveTransform(source, (corners + (left, top)).astype(np.float32))
+    warp = cv2.getPerspectiveTransform(source, corners + np.array([left, top], np.float32))
     premultiplied = np.dstack([sign[..., :3] * sign[..., 3:], sign[..., 3]])
     placed = cv2.warpPerspective(premultiplied, warp, (width, height), flags=cv2.INTER_AREA)
     placed = cv2.GaussianBlur(placed, (0, 0), float(rng.uniform(0.4, 1.8)))
@@ -31,7 +34,7 @@ def draw_scene_text(rgb_u8: NDArray[np.uint8], rng: np.random.Generator, assets:
     grain = rng.normal(0, float(rng.uniform(0.005, 0.03)), rgb.shape).astype(np.float32)
     alpha = placed[..., 3:]
     mixed = rgb * (1 - alpha) + placed[..., :3] * shading + grain * alpha
-    return np.round(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.round(np.clip(mixed, 0, 1) * 255), np.uint8)
 
 
 def _draw_sign(rng: np.random.Generator, assets: Assets, width_px: int) -> NDArray[np.float32]:

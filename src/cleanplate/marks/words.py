@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 LATIN_PHRASES = (
-    "SAMPLE", "PREVIEW", "PROOF", "DRAFT", "Do not copy", "COPYRIGHT", "All rights reserved", "Confidential",
-    "Not for resale", "watermark", "Stock Photo", "STOCK", "Limited licence", "For review only", "Photography",
-    "Photo Studio", "Portfolio", "Fine Art", "Weddings", "Archive", "Press", "Editorial use", "Image bank",
+    "SAMPLE", "PREVIEW", "PROOF", "DRAFT", "Do not copy", "COPYRIGHT", "All rights reserved",
+    "Confidential", "Not for resale", "watermark", "Stock Photo", "STOCK", "Limited licence",
+    "For review only", "Photography", "Photo Studio", "Portfolio", "Fine Art", "Weddings", "Archive",
+    "Press", "Editorial use", "Image bank",
 )  # fmt: skip
 FIRST_NAMES = (
     "Anna", "Bruno", "Clara", "David", "Elena", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Karin", "Liam",
@@ -21,8 +22,9 @@ LAST_NAMES = (
     "Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Sato", "Tanaka", "Weiss",
 )  # fmt: skip
 CHINESE_PHRASES = (
-    "样片", "版权所有", "摄影作品", "禁止转载", "图片水印", "仅供预览", "原创图片", "影像工作室", "风光摄影",
-    "未经许可请勿使用", "样张", "内部资料", "图库", "作者", "摄影师", "人像写真", "旅行日记", "版權所有", "攝影",
+    "样片", "版权所有", "摄影作品", "禁止转载", "图片水印", "仅供预览", "原创图片", "影像工作室",
+    "风光摄影", "未经许可请勿使用", "样张", "内部资料", "图库", "作者", "摄影师", "人像写真",
+    "旅行日记", "版權所有", "攝影",
 )  # fmt: skip
 JAPANESE_PHRASES = (
     "見本", "サンプル", "無断転載禁止", "写真", "撮影", "著作権", "プレビュー", "フォトスタジオ", "風景写真",

@@ -1,7 +1,7 @@
 """Networks' weights as files: one safetensors file with the tensors of one or more networks, half precision.
 
-Names begin with the network's (`finder.encoder.stem.weight`), so that a checkpoint may hold either or both; what
-it lacks comes from the embedded file. Pickles are never read here.
+Names begin with the network's (`finder.encoder.stem.weight`), so that a checkpoint may hold either or both;
+what it lacks comes from the embedded file. Pickles are never read here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def load_networks(model: str = EMBEDDED_MODEL, device: torch.device | str = "cpu
     finder, restorer = Finder(), Restorer()
     for name, network in (("finder", finder), ("restorer", restorer)):
         load_into(network, name, tensors, model)
-        network.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        network.eval().requires_grad_(False)
     return Networks(finder, restorer, fingerprint)
 
 

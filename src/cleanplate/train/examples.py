@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
@@ -31,7 +32,12 @@ Example = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleSource:
-    """What examples are made from. photos: paths; crop_px: edge of a crop; per_photo: crops of one marked photo."""
+    """What examples are made from.
+
+    photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph.
+    clean_share: part of the photographs that stay without marks. scene_text_share: part with lettering of
+    the scene's own.
+    """
 
     photos: tuple[Path, ...]
     assets: Assets
@@ -42,7 +48,10 @@ class ExampleSource:
 
 
 class Examples(IterableDataset[Example]):
-    """Crops without end. make: (source, generator) -> the crops of one marked photograph."""
+    """Crops without end, the same for the same seed and number of workers.
+
+    make: (source, generator) -> the crops of one marked photograph.
+    """
 
     def __init__(
         self,
@@ -71,14 +80,34 @@ def find_photos(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES))
 
 
+def split_photos(photos: Path, validation: Path | None = None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """(to train on, to validate on): two folders' photographs, or every tenth of one folder's held out.
+
+    Raises UsageError where either part is empty.
+    """
+    for folder in (photos, validation):
+        if folder is not None and not find_photos(folder):
+            raise UsageError(f"{folder}: no photographs are there; give a folder of JPEG, PNG or WebP files")
+    found = find_photos(photos)
+    if validation is not None:
+        return found, find_photos(validation)
+    if len(found) < 2:
+        raise UsageError(
+            f"{photos}: one photograph is too few to hold one out; add some or give --validation"
+        )
+    return tuple(p for i, p in enumerate(found) if i % 10), found[::10]
+
+
 def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int = 256) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: a photograph at a random size, mirrored half of the time.
 
-    Its long side becomes at most `longest` and at most 1.25 times its own; its short side at least `shortest`.
+    Its long side becomes at most `longest` and at most 1.25 times its own; its short side at least
+    `shortest`. Raises UsageError where the file is no photograph.
     """
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    data = np.fromfile(path, np.uint8)  # OpenCV's own reading fails on some names on Windows
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if bgr is None:
-        raise OSError(f"{path}: cannot be decoded as a photograph; remove it from the training folder")
+        raise UsageError(f"{path}: cannot be decoded as a photograph; remove it from the folder")
     height, width = bgr.shape[:2]
     largest = min(1.25, longest / max(height, width))
     smallest = min(largest, max(0.6 * largest, shortest / min(height, width)))
@@ -98,10 +127,9 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
     if min(marked.shape[:2]) > 1.3 * source.crop_px and rng.random() < 0.5:
         least = (source.crop_px + 1) / min(marked.shape[:2])
         scale = float(rng.uniform(max(least, 0.45), 1.0))
-        marked, clean = (
-            cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for a in (marked, clean)
-        )
-        alpha = cv2.resize(alpha, marked.shape[1::-1], interpolation=cv2.INTER_AREA)
+        marked, clean = _shrink(marked, scale), _shrink(clean, scale)
+        size = (marked.shape[1], marked.shape[0])
+        alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
     target = alpha > MARKED_OPACITY
     difference = np.abs(marked.astype(np.int16) - clean.astype(np.int16)).max(axis=2)
     weight = np.where(target & (cv2.blur(difference, (5, 5)) < VISIBLE_STEP), 0.2, 1.0).astype(np.float32)
@@ -110,7 +138,7 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
         rows, columns = _choose_crop(target, source.crop_px, rng, on_mark=0.65)
         examples.append(
             {
-                "image": _planes(marked[rows, columns].astype(np.float32) / 255),
+                "image": _planes(_scale_to_float(marked[rows, columns])),
                 "target": torch.from_numpy(target[rows, columns][None].astype(np.float32)),
                 "weight": torch.from_numpy(np.ascontiguousarray(weight[rows, columns][None])),
             }
@@ -127,14 +155,14 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
         rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
         alpha = sample.alpha[rows, columns]
         probability = imitate_finder(alpha > MARKED_OPACITY, rng)
-        image = np.dstack([sample.marked[rows, columns].astype(np.float32) / 255, probability])
+        image = np.dstack([_scale_to_float(sample.marked[rows, columns]), probability])
         examples.append(
             {
                 "image": _planes(image),
                 "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
                 "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
                 "colour": _planes(sample.colour[rows, columns]),
-                "clean": _planes(sample.clean[rows, columns].astype(np.float32) / 255),
+                "clean": _planes(_scale_to_float(sample.clean[rows, columns])),
             }
         )
     return examples
@@ -157,7 +185,7 @@ def imitate_finder(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray
         soft = np.maximum(soft, np.clip(blobs - 1.0, 0, 1))
     soft = cv2.GaussianBlur(soft, (0, 0), float(rng.uniform(0.3, 1.2)))
     full = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(full, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(full, 0, 1), np.float32)
 
 
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
@@ -185,6 +213,15 @@ def _choose_crop(
     top = int(np.clip(row - edge // 2, 0, height - edge))
     left = int(np.clip(column - edge // 2, 0, width - edge))
     return slice(top, top + edge), slice(left, left + edge)
+
+
+def _shrink(rgb_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    small = cv2.resize(rgb_u8, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _scale_to_float(rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return rgb_u8.astype(np.float32) / np.float32(255)
 
 
 def _planes(hwc: NDArray[np.float32]) -> Tensor:

@@ -41,7 +41,7 @@ def train_finder(
         load_pretrained_encoder(network.encoder)
     encoder = list(network.encoder.parameters())
     decoder = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
-    groups = [{"params": encoder, "scale": ENCODER_RATE}, {"params": decoder}]
+    groups: list[dict[str, Any]] = [{"params": encoder, "scale": ENCODER_RATE}, {"params": decoder}]
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_finder_examples, seed)

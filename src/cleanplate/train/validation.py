@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import MarkedPhoto, sample_marked
+from cleanplate.structures import BoolArray
 from cleanplate.train.examples import MARKED_OPACITY, ExampleSource, load_photo, make_restorer_examples
 
 LONG_SIDE_PX = 1024
@@ -21,8 +24,8 @@ def make_finder_validation(
 ) -> Callable[[nn.Module], dict[str, float]]:
     """A function that scores a finder on `count` marked photographs and half as many clean ones.
 
-    It returns `f1`, `iou` (over all pixels together, at probability 0.5) and `clean_touched`, the share of clean
-    photographs with more than 0.05 % of their pixels found.
+    It returns `f1`, `iou` (over all pixels together, at probability 0.5) and `clean_touched`, the share of
+    clean photographs with more than 0.05 % of their pixels found.
     """
     samples = [
         _draw(photos, assets, seed, index, clean=index >= count) for index in range(count + count // 2)
@@ -55,20 +58,23 @@ def make_restorer_validation(
 ) -> Callable[[nn.Module], dict[str, float]]:
     """A function that scores a restorer on `count` crops with an imitated finder.
 
-    It returns `matte_error` (mean absolute, near the mark), `opacity_error` (inside it), `background_psnr` and
-    `input_psnr` (dB inside the mark, mean over crops).
+    It returns `matte_error` (mean absolute, near the mark), `opacity_error` (inside it), `background_psnr`
+    and `input_psnr` (dB inside the mark, mean over crops).
     """
     source = ExampleSource(photos=tuple(photos), assets=assets, per_photo=1, clean_share=0.0)
     crops = [
         make_restorer_examples(source, np.random.default_rng((seed, index)))[0] for index in range(count)
     ]
-    crops = [crop for crop in crops if bool((crop["alpha"] > MARKED_OPACITY).sum() > 50)]
+    crops = [crop for crop in crops if int((crop["alpha"] > MARKED_OPACITY).sum()) > 50]
+    if not crops:
+        raise UsageError("no validation crop shows a mark; give more or larger photographs to validate on")
 
     def validate(network: nn.Module) -> dict[str, float]:
         rows = []
         for crop in crops:
             with torch.no_grad():
-                planes = network(crop["image"][None])
+                planes = network(crop["image"][None].to(_device_of(network)))
+                planes = {name: plane.cpu() for name, plane in planes.items()}
             inside = crop["alpha"][0] > MARKED_OPACITY
             near = torch.nn.functional.max_pool2d(inside.float()[None], 7, 1, 3)[0] > 0
             matte_error = (planes["matte"][0, 0].sigmoid() - crop["matte"][0]).abs()[near].mean()
@@ -94,15 +100,17 @@ def _draw(photos: Sequence[Path], assets: Assets, seed: int, index: int, clean: 
     return sample_marked(photo, rng, assets, kind="clean" if clean else None)
 
 
-def _find(
-    network: nn.Module, rgb_u8: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _find(network: nn.Module, rgb_u8: NDArray[np.uint8]) -> BoolArray:
     height, width = rgb_u8.shape[:2]
     padded = np.pad(rgb_u8, ((0, -height % 32), (0, -width % 32), (0, 0)), mode="edge")
     x = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        logits = network(x.contiguous(memory_format=torch.channels_last))
-    return np.asarray((logits[0, 0, :height, :width] > 0).numpy(), bool)
+        logits = network(x.to(_device_of(network), memory_format=torch.channels_last))
+    return np.asarray((logits[0, 0, :height, :width] > 0).cpu().numpy(), bool)
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
 
 
 def _psnr(image: Tensor, truth: Tensor, inside: Tensor) -> float:

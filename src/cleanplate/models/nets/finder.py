@@ -1,9 +1,9 @@
 """The finder: where on a whole photograph are visible marks?
 
-An EfficientNet-Lite0 encoder whose batch norms are folded into the convolutions (so that training and running
-use the same, faster network), cut before its last stage, and a light decoder back to full size.
+An EfficientNet-Lite0 encoder whose batch norms are folded into the convolutions (so that training and
+running use the same, faster network), cut before its last stage, and a light decoder back to full size.
 
-Source: Tan & Le 2019 (EfficientNet) for the encoder's shape, the U-Net of Ronneberger et al. 2015 for the skips.
+Source: Tan & Le 2019 (EfficientNet) for the encoder's shape, Ronneberger et al. 2015 (U-Net) for the skips.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DECODER_CHANNELS = (96, 64, 40, 24)
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: what does not divide evenly goes to the right and the bottom."""
+    """A convolution padded as TensorFlow pads: what does not divide evenly goes right and to the bottom."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class InvertedBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        y = F.relu6(self.expand(x)) if self.expand is not None else x
+        y: Tensor = F.relu6(self.expand(x)) if self.expand is not None else x
         y = self.project(F.relu6(self.depthwise(y)))
         return y + x if self.adds else y
 

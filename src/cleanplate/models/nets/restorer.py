@@ -8,6 +8,8 @@ Source: Ronneberger et al. 2015 (U-Net), He et al. 2016 (residual blocks), Shi e
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,16 +32,17 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
-        return x + self.second(F.relu(self.first(x)))
+        change: Tensor = self.second(F.relu(self.first(x)))
+        return x + change
 
 
 class Restorer(nn.Module):
     """Takes a mark apart on a crop.
 
-    forward: (N, 4, H, W) float, RGB in [0, 1] and the finder's probability; H and W multiples of 32. Returns a
-    dict of full-size planes: `matte` (N, 1, H, W), logits of the mark's shape; `opacity` (N, 1, H, W) in [0, 1],
-    the mark's alpha at each pixel; `colour` (N, 3, H, W) in [0, 1]; `background` (N, 3, H, W), the photograph
-    behind, about [0, 1] and not clipped.
+    forward: (N, 4, H, W) float, RGB in [0, 1] and the finder's probability; H and W multiples of 32. Returns
+    a dict of full-size planes: `matte` (N, 1, H, W), logits of the mark's shape; `opacity` (N, 1, H, W) in
+    [0, 1], the mark's alpha at each pixel; `colour` (N, 3, H, W) in [0, 1]; `background` (N, 3, H, W), the
+    photograph behind, about [0, 1] and not clipped.
 
     >>> sorted(Restorer()(torch.zeros(1, 4, 64, 32)))
     ['background', 'colour', 'matte', 'opacity']
@@ -50,11 +53,9 @@ class Restorer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(16, CHANNELS[0], 3, padding=1)
-        self.downs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(CHANNELS[:-1], CHANNELS[1:], strict=True)
-        )
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(CHANNELS))
         self.encoder_blocks = nn.ModuleList(ResidualBlock(c) for c in CHANNELS)
-        self.ups = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(CHANNELS[:-1], CHANNELS[1:], strict=True))
+        self.ups = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(CHANNELS))
         self.merges = nn.ModuleList(nn.Conv2d(2 * c, c, 3, padding=1) for c in CHANNELS[:-1])
         self.decoder_blocks = nn.ModuleList(ResidualBlock(c) for c in CHANNELS[:-1])
         self.head = nn.Conv2d(CHANNELS[0], OUTPUT_PLANES * 4, 3, padding=1)
