@@ -1,8 +1,8 @@
-"""Every command in the documents runs.
+"""Every command and every Python example in the documents runs.
 
-A block that opens with ```` ```sh runnable ```` is run line by line, each line in a fresh folder that holds
-`photos/` (two small photographs, one with a mark) and the repository's doors. In other ```` ```sh ```` blocks,
-`make` must name a target that exists.
+Blocks without a language, and those in `sh`, hold commands, one a line: what starts with `cleanplate` or
+`python` is run, each in a fresh folder that holds `PHOTOS` (a clean and a marked photograph), `photo.jpg` and
+the repository's doors; `make` must name targets that exist; `pip` and `git` are what the reader came through.
 """
 
 import re
@@ -18,24 +18,33 @@ from skimage import data
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md") if (ROOT / name).exists()]
-BLOCK = re.compile(r"^```sh(?P<runnable> runnable)?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = {"cleanplate": [sys.executable, "-m", "cleanplate"], "python": [sys.executable]}
+NOT_RUN = {"make", "pip", "git", "cd"}
 DOORS = ("main.py", "repair_optimized.py", "src/utils", "src/scripts")
 
 
-def read_commands(text: str, *, runnable: bool) -> list[list[str]]:
-    """The commands of the blocks that are, or are not, marked runnable, without comments."""
-    bodies = [found["body"] for found in BLOCK.finditer(text) if bool(found["runnable"]) == runnable]
-    lines = [line for body in bodies for line in body.replace("\\\n", " ").splitlines()]
+def read_blocks(text: str, *languages: str) -> list[str]:
+    """The bodies of the fenced blocks in one of the languages."""
+    return [found["body"] for found in BLOCK.finditer(text) if found["language"] in languages]
+
+
+def read_commands(text: str) -> list[list[str]]:
+    """The words of every command, without comments; a backslash at a line's end joins it to the next."""
+    lines = [line for body in read_blocks(text, "", "sh") for line in body.replace("\\\n", " ").splitlines()]
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def collect(*, runnable: bool) -> list:
-    commands = []
-    for name in DOCUMENTS:
-        for words in read_commands((ROOT / name).read_text(encoding="utf-8"), runnable=runnable):
-            commands.append(pytest.param(words, id=f"{name}: {' '.join(words)}"))
-    return commands
+ALL_COMMANDS = [
+    pytest.param(words, id=f"{name}: {' '.join(words)}")
+    for name in DOCUMENTS
+    for words in read_commands((ROOT / name).read_text(encoding="utf-8"))
+]
+EXAMPLES = [
+    pytest.param(body, id=f"{name}: {number}")
+    for name in DOCUMENTS
+    for number, body in enumerate(read_blocks((ROOT / name).read_text(encoding="utf-8"), "python"))
+]
 
 
 @pytest.fixture
@@ -47,42 +56,45 @@ def workspace(tmp_path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    photos = tmp_path / "photos"
+    photos = tmp_path / "PHOTOS"
     photos.mkdir()
-    clean = Image.fromarray(data.coffee()[:240, :320])
-    clean.save(photos / "clean.png")
-    pen = ImageDraw.Draw(clean)
+    picture = Image.fromarray(data.coffee()[:240, :320])
+    picture.save(photos / "clean.png")
+    pen = ImageDraw.Draw(picture)
     pen.text((60, 180), "SAMPLE 2024", fill="white", font=ImageFont.load_default(32))
-    clean.save(photos / "marked.jpg", quality=92)
+    picture.save(photos / "marked.jpg", quality=92)
+    shutil.copy(photos / "marked.jpg", tmp_path / "photo.jpg")
     return tmp_path
 
 
-def test_blocks_are_read_as_they_are_written():
-    text = "```sh runnable\n# why\ncleanplate repair a \\\n  -o b  # note\n```\n\n```sh\nmake demo\n```\n"
-    assert read_commands(text, runnable=True) == [["cleanplate", "repair", "a", "-o", "b"]]
-    assert read_commands(text, runnable=False) == [["make", "demo"]]
-
-
-def test_documents_have_commands_to_run():
-    assert collect(runnable=True)
-
-
-@pytest.mark.parametrize("words", collect(runnable=True))
-def test_command_runs(words, workspace):
-    assert words[0] in PROGRAMS, f"a runnable block may call {', '.join(PROGRAMS)} only"
+def run(command: list[str], folder: Path) -> None:
+    """Run a command in a folder; its output is the message where it fails."""
     finished = subprocess.run(
-        [*PROGRAMS[words[0]], *words[1:]],
-        cwd=workspace,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=300, check=False
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
-def test_make_targets_exist():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    commands = [parameter.values[0] for parameter in collect(runnable=False)]
+def test_blocks_are_read_as_they_are_written():
+    text = "```sh\n# why\ncleanplate repair a \\\n  -o b  # note\n```\n\n```\nmake demo\n```\n```toml\nx = 1\n```"
+    text += "\n"
+    assert read_commands(text) == [["cleanplate", "repair", "a", "-o", "b"], ["make", "demo"]]
+
+
+def test_documents_name_commands_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    commands = [parameter.values[0] for parameter in ALL_COMMANDS]
+    assert {words[0] for words in commands} <= {*PROGRAMS, *NOT_RUN}
     called = {word for words in commands if words[0] == "make" for word in words[1:] if "=" not in word}
     assert {"demo", "test"} <= called <= targets
+
+
+@pytest.mark.parametrize("words", [p for p in ALL_COMMANDS if p.values[0][0] in PROGRAMS])
+def test_command_runs(words, workspace):
+    run([*PROGRAMS[words[0]], *words[1:]], workspace)
+
+
+@pytest.mark.parametrize("body", EXAMPLES)
+def test_example_runs(body, workspace):
+    run([sys.executable, "-c", body], workspace)

@@ -19,12 +19,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol, cast
 
 from cleanplate import __version__
-from cleanplate.errors import CleanplateError, ModelError, UsageError
+from cleanplate.cli.exits import EXIT_USAGE, call, complain
+from cleanplate.errors import UsageError
 
 #: What each command is for, in the order of the help. The module of the same name holds the command.
 COMMANDS: Mapping[str, str] = {
@@ -34,8 +35,6 @@ COMMANDS: Mapping[str, str] = {
     "monitor": "watch the memory of the machine and its GPU",
     "doctor": "show what a report of a problem needs: versions, devices, optional parts",
 }
-
-EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 class Command(Protocol):
@@ -47,7 +46,7 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program `cleanplate`; returns its exit code (argparse itself leaves on --help and wrong options)."""
+    """The program `cleanplate`; returns its exit code (argparse itself leaves on --help and bad options)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in COMMANDS:
         return _answer_without_command(given)
@@ -58,23 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_arguments(parser)
     return call(lambda: command.run(parser.parse_args(given[1:])))
-
-
-def call(command: Callable[[], int]) -> int:
-    """Run a command; the package's own errors become a message on standard error and an exit code."""
-    try:
-        return command()
-    except (UsageError, ModelError) as error:
-        return _complain(error, EXIT_USAGE)
-    except CleanplateError as error:
-        return _complain(error, EXIT_SOME_FAILED)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-
-
-def _complain(error: CleanplateError, exit_code: int) -> int:
-    print(f"cleanplate: error: {error}", file=sys.stderr)
-    return exit_code
 
 
 def _answer_without_command(given: list[str]) -> int:
@@ -95,7 +77,7 @@ def _answer_without_command(given: list[str]) -> int:
         return EXIT_USAGE
     near = get_close_matches(rest[0], COMMANDS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return _complain(UsageError(f"there is no command {rest[0]!r}{hint}"), EXIT_USAGE)
+    return complain(UsageError(f"there is no command {rest[0]!r}{hint}"), EXIT_USAGE)
 
 
 def _sentence(name: str) -> str:

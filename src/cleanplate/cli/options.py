@@ -1,7 +1,7 @@
 """The options of a repair: one table, shared by `cleanplate repair` and the doors of the original plan.
 
 Each row of `SETTING_OPTIONS` is a field of `RepairSettings`; what is left out on the command line stays None,
-so that `resolve_settings` can tell what was given. The rest decides how the run is watched, never what it does.
+so that `resolve_settings` can tell what was given. The rest is how the run is watched, never what it does.
 """
 
 from __future__ import annotations

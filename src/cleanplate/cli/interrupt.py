@@ -1,0 +1,58 @@
+"""Ctrl-C: the first finishes what is in hand, the second leaves at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from cleanplate.cli.exits import EXIT_INTERRUPTED
+
+FIRST = "finishing what is in hand; Ctrl-C again leaves at once"
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class Stoppable(Protocol):
+    """What can be asked to stop: the engine's StopRequest."""
+
+    def request(self) -> None: ...
+
+
+@contextmanager
+def stop_on_interrupt(stop: Stoppable, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, Ctrl-C and SIGTERM ask `stop` to stop and say so; a second one leaves at once.
+
+    Results are renamed into place only when they are whole, so leaving at once leaves nothing half-written
+    under a result's name; what lies in the output's own temporary folder is swept by the next run.
+    """
+    asked = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            _leave_at_once()
+        asked = True
+        stop.request()
+        say(FIRST)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_at_once() -> None:
+    """End this process and its children without unwinding: threads may be blocked in a write or a kernel."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    if sys.stderr.isatty():
+        sys.stderr.write(SHOW_CURSOR)  # the progress bar has hidden it
+        sys.stderr.flush()
+    os._exit(EXIT_INTERRUPTED)

@@ -1,0 +1,57 @@
+"""The first Ctrl-C asks, the second leaves; the handlers of before come back."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cleanplate.cli.interrupt import FIRST, stop_on_interrupt
+
+
+class Stop:
+    """Counts how often it was asked to stop."""
+
+    requests = 0
+
+    def request(self) -> None:
+        self.requests += 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_one_asks_to_stop_and_says_so(number):
+    stop, said = Stop(), []
+    with stop_on_interrupt(stop, said.append):
+        signal.raise_signal(number)
+    assert stop.requests == 1
+    assert said == [FIRST]
+
+
+def test_the_handlers_of_before_come_back():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt(Stop(), print):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_second_one_leaves_at_once_with_its_children():
+    script = """
+import multiprocessing, signal, time
+from cleanplate.cli.interrupt import stop_on_interrupt
+
+class Stop:
+    def request(self):
+        print("asked", flush=True)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,)).start()
+    with stop_on_interrupt(Stop(), lambda text: print(text, flush=True)):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    print("still here", flush=True)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert finished.returncode == 130
+    assert finished.stdout.splitlines() == ["asked", FIRST]
