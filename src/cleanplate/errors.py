@@ -10,7 +10,10 @@
     │   ├── UnsupportedPhotoError
     │   ├── UnwritablePhotoError
     │   └── RepairFailedError
-    └── ModelError              a network's file is missing, damaged or does not fit
+    ├── ModelError              a network's file is missing, damaged or does not fit
+    └── DeviceError             the device cannot do a piece of work
+        ├── TooLittleMemoryError    not even the smallest piece fits; the others can
+        └── DeviceLostError         nothing can be done on it any more in this process
 
 A bug is none of these: it keeps its own type. Every message names what is concerned, the cause and the way
 out; `PhotoError` carries the three apart, because the journal and the summary print them apart.
@@ -90,3 +93,26 @@ class RepairFailedError(PhotoError):
 
 class ModelError(CleanplateError):
     """A network's file is missing, damaged, not trusted, or does not fit the network."""
+
+
+class DeviceError(CleanplateError):
+    """The device cannot do a piece of work."""
+
+
+class TooLittleMemoryError(DeviceError):
+    """Memory ran out at the smallest size of a piece of work.
+
+    It knows no photograph: who does makes a `RepairFailedError` of its `cause` and `remedy`.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[TooLittleMemoryError], tuple[str, str]]:
+        return type(self), (self.cause, self.remedy)
+
+
+class DeviceLostError(DeviceError):
+    """The CUDA context is lost: every further call would fail, and only a new process helps."""

@@ -1,0 +1,113 @@
+"""How many bytes a network takes at most for an input's shape, told without allocating any.
+
+The network runs on torch's `meta` device, which computes shapes only, under the meter that also counts real
+runs on the CPU: the same operations make and drop the same storages. What no meter sees are the workspaces of
+single kernels; the guard corrects for them on a real card.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cleanplate.device.meter import StorageMeter
+
+
+def trace_peak_bytes(network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None = None) -> int:
+    """Most bytes alive at once while `network` runs on one input, the input counted and the weights not.
+
+    network: takes one tensor of `shape` (N, C, H, W); it is copied to the `meta` device without its data,
+    and is itself not touched. dtype: of the input; None: that of the network's first floating-point weight.
+    Raises NotImplementedError or RuntimeError where the network cannot run without data.
+
+    >>> trace_peak_bytes(nn.Conv2d(1, 1, 1), (1, 1, 16, 16))
+    2048
+    """
+    return _run_on_meta(_copy_to_meta(network), shape, dtype)
+
+
+class PeakPredictor:
+    """Peaks by (network, shape, dtype), each traced once.
+
+    A network that cannot be traced may say what was measured, as `bytes_per_pixel` of its input; otherwise
+    its peak is unknown.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._copies: weakref.WeakKeyDictionary[nn.Module, nn.Module | None] = weakref.WeakKeyDictionary()
+        self._peaks: weakref.WeakKeyDictionary[nn.Module, dict[Any, int | None]] = weakref.WeakKeyDictionary()
+
+    def predict(self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None) -> int | None:
+        """Most bytes alive at once, or None where that is unknown.
+
+        network: an `nn.Module`, or anything with `bytes_per_pixel`. shape: (N, C, H, W).
+
+        >>> PeakPredictor().predict(nn.ReLU(), (1, 1, 32, 32))
+        8192
+        """
+        if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
+            return _apply_bytes_per_pixel(network, shape)
+        key = (tuple(shape), dtype)
+        with self._lock:
+            peaks = self._peaks.setdefault(network, {})
+            if key not in peaks:
+                peaks[key] = self._trace(network, shape, dtype)
+            return peaks[key]
+
+    def _trace(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int | None:
+        try:
+            if network not in self._copies:
+                self._copies[network] = _copy_to_meta(network)
+            meta = self._copies[network]
+            if meta is not None:
+                return _run_on_meta(meta, shape, dtype)
+        except (NotImplementedError, RuntimeError):
+            # No shape-only kernel, or a decision that depends on values: it will never work.
+            self._copies[network] = None
+        return _apply_bytes_per_pixel(network, shape)
+
+
+def _copy_to_meta(network: nn.Module) -> nn.Module:
+    """A copy whose weights have shapes, strides and no data."""
+    tensors = [*network.parameters(), *network.buffers()]
+    # deepcopy takes what its memo has for an object's id instead of copying it: no data is copied.
+    memo: dict[int, Any] = {}
+    for tensor in tensors:
+        bare = torch.empty_like(tensor, device="meta", requires_grad=False)
+        memo[id(tensor)] = (
+            nn.Parameter(bare, requires_grad=False) if isinstance(tensor, nn.Parameter) else bare
+        )
+    return copy.deepcopy(network, memo)
+
+
+def _run_on_meta(network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int:
+    weights = [w for w in network.parameters() if w.is_floating_point()]
+    if dtype is None:
+        dtype = weights[0].dtype if weights else torch.float32
+    meter = StorageMeter("meta")
+    with torch.no_grad(), meter.metering():
+        x = torch.empty(tuple(shape), dtype=dtype, device="meta", memory_format=_find_layout(weights))
+        y = network(x)
+        del x, y
+    return meter.peak_bytes
+
+
+def _find_layout(weights: Sequence[Tensor]) -> torch.memory_format:
+    """Channels last where the network's weights are: its inputs then are too."""
+    for weight in weights:
+        if weight.dim() == 4 and not weight.is_contiguous():
+            return torch.channels_last
+    return torch.contiguous_format
+
+
+def _apply_bytes_per_pixel(network: Any, shape: Sequence[int]) -> int | None:
+    measured = getattr(network, "bytes_per_pixel", None)
+    batch, _, height, width = shape
+    return None if measured is None else int(measured * batch * height * width)
