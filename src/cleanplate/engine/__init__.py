@@ -1,1 +1,1 @@
-"""The batch: files, memory, time and the journal."""
+"""The batch: files, memory, time and the journal. `run.repair_folder` is the program, top to bottom."""

@@ -1,0 +1,68 @@
+"""Counting what the stream of events tells, for the summary."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+from cleanplate.engine.events import Cleaned, Event, Paused, PhotoFinished, RunStarted, Warned
+from cleanplate.engine.summary import RunSummary, Usage, advise
+from cleanplate.structures import Outcome
+
+
+class Counters:
+    """A subscriber that can say what the run came to. Its clock starts when it is made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._work_began: float | None = None
+        self._total = 0
+        self._dry_run = False
+        self._outcomes: list[Outcome] = []
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._pauses: list[str] = []
+        self._warnings: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._work_began = time.monotonic()
+                self._total, self._dry_run = event.total, event.dry_run
+            case PhotoFinished():
+                self._outcomes.append(event.outcome)
+                for stage, seconds in event.outcome.seconds.items():
+                    self.add_seconds(stage, seconds)
+            case Paused():
+                self._pauses.append(f"{event.reason} ({event.seconds:.1f} s)")
+            case Cleaned():
+                self._pauses.append(event.reason)
+            case Warned():
+                self._warnings.append(event.message)
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Time that belongs to no photograph (loading the networks, planning)."""
+        self._seconds[stage] += seconds
+
+    def summarise(
+        self, *, finished_before: tuple[Outcome, ...], interrupted: bool, usage: Usage
+    ) -> RunSummary:
+        """What the events so far come to."""
+        now = time.monotonic()
+        outcomes = tuple(sorted(self._outcomes, key=lambda outcome: outcome.relative))
+        remaining = max(0, self._total - len(outcomes))
+        notes = [*dict.fromkeys(self._warnings), *advise([*outcomes, *finished_before])]
+        if interrupted and remaining:
+            notes.append(f"{remaining} photographs were not reached; the same command goes on with them")
+        return RunSummary(
+            outcomes=outcomes,
+            finished_before=finished_before,
+            remaining=remaining,
+            interrupted=interrupted,
+            dry_run=self._dry_run,
+            seconds_by_stage=dict(self._seconds),
+            wall_seconds=now - self._began,
+            work_seconds=now - (self._work_began or now),
+            usage=usage,
+            pauses=tuple(self._pauses),
+            notes=tuple(notes),
+        )

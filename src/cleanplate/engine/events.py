@@ -1,0 +1,108 @@
+"""One stream of what happens in a run; progress, counters, journal and reports listen to it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cleanplate.engine.summary import RunSummary
+from cleanplate.structures import Outcome
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """Work begins. total: photographs to look at now; skipped: finished before and still valid.
+
+    key: under what settings and networks a result is valid (`Outcome.settings_key`).
+    """
+
+    total: int
+    skipped: int
+    key: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFinished(Event):
+    """One photograph is done with, for better or worse; its result and its journal line are on disk."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """Admission waited. reason: a sentence; seconds: how long."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned(Event):
+    """Memory was cleaned up. reason: a sentence; freed_bytes: what that gained, None where nobody knows."""
+
+    reason: str
+    freed_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySampled(Event):
+    """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU."""
+
+    resident_bytes: int
+    peak_resident_bytes: int
+    available_bytes: int
+    gpu_allocated_bytes: int | None = None
+    gpu_reserved_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something the user should know; a sentence."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The last event of every run that began, interrupted or not."""
+
+    summary: RunSummary
+
+
+Subscriber = Callable[[Event], None]
+
+
+class EventStream:
+    """Hands every event to every subscriber, one event at a time, in the thread where it happened.
+
+    A subscriber that raises is dropped and the others are told: a broken progress bar must not end a batch.
+    """
+
+    def __init__(self, subscribers: Sequence[Subscriber] = ()) -> None:
+        self._subscribers = list(subscribers)
+        self._lock = threading.RLock()
+
+    def emit(self, event: Event) -> None:
+        """Tell everyone. Never raises an Exception."""
+        with self._lock:
+            for subscriber in list(self._subscribers):
+                try:
+                    subscriber(event)
+                except Exception as error:  # whatever a listener does wrong, the photographs go on
+                    self._drop(subscriber, error)
+
+    def _drop(self, subscriber: Subscriber, error: Exception) -> None:
+        self._subscribers.remove(subscriber)
+        name = getattr(subscriber, "__qualname__", type(subscriber).__qualname__)
+        _log.error("a listener failed and is not told any more: %s", name, exc_info=error)
+        self.emit(Warned(message=f"{name} failed and follows the run no longer ({error})"))
