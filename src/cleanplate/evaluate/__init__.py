@@ -1,1 +1,1 @@
-"""Scores the program on photographs whose truth is known."""
+"""Scores repairs of marked photographs whose originals are known."""
