@@ -55,6 +55,22 @@ class Cleaned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(Event):
+    """A piece of work failed for want of memory and is tried again, or given up.
+
+    stage, batch, tile: what failed (tile: edge in pixels, None: whole). next_batch, next_tile: what comes next;
+    next_batch 0: nothing, the item has failed. cause: the error's first line.
+    """
+
+    stage: str
+    batch: int
+    tile: int | None
+    next_batch: int
+    next_tile: int | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySampled(Event):
     """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU."""
 
