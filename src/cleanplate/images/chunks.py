@@ -6,7 +6,7 @@ import binascii
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -84,7 +84,7 @@ def data_of(chunks: Iterable[Chunk], name: bytes) -> bytes | None:
 def frames_in(chunks: Iterable[Chunk]) -> int:
     """How many frames an animation declares; 1 for a picture."""
     declared = data_of(chunks, b"acTL")
-    return struct.unpack_from(">I", declared)[0] if declared is not None and len(declared) >= 4 else 1
+    return int.from_bytes(declared[:4], "big") if declared is not None else 1
 
 
 def merge(
@@ -92,8 +92,8 @@ def merge(
 ) -> tuple[list[Chunk], tuple[str, ...]]:
     """The encoder's pixels with the input's other chunks where they stood.
 
-    extra: what belongs between palette and pixels. same_mode: whether colour type and palette are the input's.
-    Returns the chunks and notes.
+    extra: what belongs between palette and pixels. same_mode: whether colour type and palette are the
+    input's. Returns the chunks and notes.
     """
     kept, notes = [], []
     for chunk in own:
@@ -117,17 +117,23 @@ def merge(
 
 
 def renewed(chunks: Sequence[Chunk], small: Image.Image) -> tuple[Chunk, ...]:
-    """The chunks with the thumbnails inside EXIF made anew."""
-    return tuple(
-        Chunk(chunk.name, preview.renew_exif(chunk.data, small), chunk.after_pixels)
-        if chunk.name == b"eXIf"
-        else chunk
-        for chunk in chunks
-    )
+    """The chunks with the thumbnails inside EXIF and XMP made anew."""
+    return tuple(_renewed(chunk, small) for chunk in chunks)
+
+
+def _renewed(chunk: Chunk, small: Image.Image) -> Chunk:
+    if chunk.name == b"eXIf":
+        return replace(chunk, data=preview.renew_exif(chunk.data, small))
+    if chunk.name == b"iTXt" and chunk.data.startswith(XMP_KEYWORD + b"\0"):
+        packet = _text(chunk)[1].encode()
+        changed = preview.renew_xmp(packet, small)
+        if changed != packet:
+            return replace(chunk, data=XMP_KEYWORD + b"\0\0\0\0\0" + changed)
+    return chunk
 
 
 def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
-    """The metadata blocks without their chunks. A block that is damaged is left out (its chunk still travels)."""
+    """The metadata blocks without their chunks. A damaged block is left out (its chunk still travels)."""
     texts = dict(_text(chunk) for chunk in chunks if chunk.name in (b"tEXt", b"zTXt", b"iTXt"))
     xmp = texts.pop(XMP_KEYWORD, None)
     raw_iptc = texts.pop(_IPTC_KEYWORD, None)
@@ -137,6 +143,7 @@ def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
         xmp=xmp.encode() if xmp else None,
         iptc=_raw_profile(raw_iptc) if raw_iptc else None,
         dpi=_dpi(data_of(chunks, b"pHYs")),
+        c2pa=data_of(chunks, _C2PA) is not None,
         texts=tuple((key.decode("latin-1"), value) for key, value in texts.items() if key),
     )
 

@@ -20,11 +20,15 @@ _ROWS = 512
 
 
 def samples_to_rgb(samples: Samples, icc: bytes | None = None) -> NDArray[Any]:
-    """(H, W, 3) of the samples' own depth, not yet upright. icc: only used for CMYK; other modes keep their space."""
+    """(H, W, 3) of the samples' own depth, not yet upright.
+
+    icc: only used for CMYK, which becomes sRGB; other modes keep their colour space.
+    """
     array = samples.array
     if samples.mode == "P":
         assert samples.palette is not None  # a Samples of mode "P" is always built with one
-        return samples.palette[:, :3][array]
+        colours: NDArray[np.uint8] = samples.palette[:, :3][array]
+        return colours
     if samples.mode in ("1", "L"):
         return np.repeat(array[:, :, None], 3, axis=2)
     if samples.mode == "LA":
@@ -44,7 +48,7 @@ def rgb_to_grey(rgb: NDArray[Any]) -> NDArray[Any]:
 
 
 def rgb_to_cmyk(rgb: NDArray[np.uint8], icc: bytes | None = None) -> NDArray[np.uint8]:
-    """(N, 3) uint8 to (N, 4) CMYK ink amounts: by the profile where it can, else with as much black as fits."""
+    """(N, 3) uint8 to (N, 4) CMYK ink amounts: by the profile, without one with as much black as fits."""
     transform = _transform(icc, to_cmyk=True)
     if transform is not None and len(rgb):
         picture = Image.fromarray(rgb.reshape(1, -1, 3))

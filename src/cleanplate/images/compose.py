@@ -29,8 +29,8 @@ def compose_native(photo: Photo, rgb: RgbArray, changed: BoolArray) -> Composed:
     """The samples that go to the encoder: the input's own outside of `changed`, `rgb` inside.
 
     rgb: (H, W, 3) upright, of the photograph's own depth. changed: (H, W) bool, upright. Alpha is the input's
-    everywhere. A pixel in `changed` that has its old colour keeps its old samples. Palette and one-bit pictures
-    stay so where the new colours fit, else they become RGB or grey, with the same colours outside.
+    everywhere. A pixel in `changed` that has its old colour keeps its old samples. Palette and one-bit
+    pictures stay so where the new colours fit, else they become RGB or grey, with the same colours outside.
 
     Raises ValueError where the arrays do not fit the photograph.
     """

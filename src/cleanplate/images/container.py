@@ -1,4 +1,4 @@
-"""What a file held besides its looks: samples in their own mode, metadata, and what its format needs again."""
+"""What a file held besides its looks: samples in their own mode, metadata, its format's own tables."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CHANNELS = {"1": 1, "L": 1, "LA": 2, "P": 1, "RGB": 3, "RGBA": 4, "CMYK": 4}
 class Samples:
     """Pixels as the file stores them: before its orientation is applied, in its own colours.
 
-    mode: a key of `CHANNELS`. array: (H, W) for one channel, else (H, W, C); uint8, or uint16 for 16-bit files;
-    mode "1" holds 0 and 255. palette: (n, 4) uint8 RGBA for mode "P", else None.
+    mode: a key of `CHANNELS`. array: (H, W) for one channel, else (H, W, C); uint8, or uint16 for 16-bit
+    files; mode "1" holds 0 and 255. palette: (n, 4) uint8 RGBA for mode "P", else None.
     """
 
     mode: str
@@ -38,6 +38,7 @@ class Metadata:
 
     exif: a TIFF block ("II*" or "MM*" first). icc, xmp (a UTF-8 packet), iptc (IIM records): as they came.
     dpi: pixels an inch, across and down. comments: free text. texts: named texts (PNG), (keyword, text).
+    c2pa: whether there are content credentials. only_here: data that no other format has a place for.
     """
 
     exif: bytes | None = None
@@ -46,6 +47,8 @@ class Metadata:
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
     comments: tuple[str, ...] = ()
+    c2pa: bool = False
+    only_here: tuple[str, ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cleanplate.images import exif, iptc
+from cleanplate.images import exif, iptc, xmp
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.images.orientation import to_upright
 from cleanplate.settings import OutputFormat
 
 _TARGETS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
@@ -36,17 +39,14 @@ def convert(
     if fitting.mode not in _MODES[target]:
         fitting, metadata = _to_colour(fitting, metadata, target, notes)
     metadata = _for_target(metadata, target, notes)
-    orientation = container.orientation if metadata.exif is not None else 1
-    if orientation != container.orientation:
-        raise AssertionError("an orientation always comes in an EXIF block")
     key = container.colour_key if target == "PNG" else None
-    built = Container(
-        format=target, samples=fitting, orientation=orientation, metadata=metadata, colour_key=key
-    )
-    return built, fitting, tuple(notes)
+    # Many programs know EXIF's orientation in JPEG only: what changes its format is stored upright.
+    upright = replace(fitting, array=to_upright(fitting.array, container.orientation))
+    built = Container(format=target, samples=upright, metadata=metadata, colour_key=key)
+    return built, upright, tuple(notes)
 
 
-def _to_bytes(array: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # uint16 in, uint8 out, any shape
+def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     return ((array.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
@@ -85,14 +85,25 @@ def _to_colour(
 
 
 def _for_target(metadata: Metadata, target: str, notes: list[str]) -> Metadata:
-    """Authorship in places that the target lacks goes into EXIF, where EXIF does not have it yet."""
+    """Metadata as the target can hold it; authorship goes into EXIF where EXIF lacks it."""
     named = {key.lower(): value for key, value in metadata.texts}
-    records = iptc.authorship(metadata.iptc)
-    found = {
-        exif.ARTIST: records.get("author") or named.get("author", ""),
-        exif.COPYRIGHT: records.get("copyright") or named.get("copyright", ""),
-        exif.DESCRIPTION: records.get("description") or named.get("description", ""),
+    found = {**named, **xmp.authorship(metadata.xmp), **iptc.authorship(metadata.iptc)}
+    texts = {
+        exif.ARTIST: found.get("author", ""),
+        exif.COPYRIGHT: found.get("copyright", ""),
+        exif.DESCRIPTION: found.get("description", ""),
     }
     if target == "WEBP" and metadata.iptc is not None:
         notes.append("WebP holds no IPTC: author, copyright and caption were put into EXIF")
-    return replace(metadata, exif=exif.with_texts(metadata.exif, found))
+    if target == "WEBP" and (metadata.comments or set(named) - {"author", "copyright", "description"}):
+        notes.append("comments were left out: WebP holds none")
+    if metadata.c2pa:
+        notes.append(exif.C2PA_LEFT_OUT)
+    if metadata.only_here:
+        notes.append(f"left out, as {target} has no place for it: {', '.join(metadata.only_here)}")
+    block = exif.completed(metadata.exif, texts, metadata.dpi if target == "WEBP" else None)
+    return replace(
+        metadata,
+        exif=exif.upright(block) if block is not None else None,
+        xmp=xmp.upright(metadata.xmp) if metadata.xmp is not None else None,
+    )

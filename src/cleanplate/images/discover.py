@@ -20,7 +20,10 @@ STATE_FOLDER = ".cleanplate"
 
 #: What is taken from a folder. Formats that are refused (GIF) are listed too: a named failure, not silence.
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .heic .heif .hif .avif .gif".split()
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff"),
+        *(".bmp", ".dib", ".heic", ".heif", ".hif", ".avif", ".gif"),
+    }
 )
 
 #: The suffix of a converted result, and the suffixes that already say so.
@@ -70,8 +73,9 @@ def discover(
 ) -> Discovery:
     """List the photographs under `inputs` in name order and give each result a name under `output`.
 
-    A folder is searched for image suffixes; hidden names, `.cleanplate` and `output` itself are passed over. A
-    file that is given by name is taken whatever its suffix. Links to files are followed, links to folders not.
+    A folder is searched for image suffixes; hidden names, `.cleanplate` and `output` itself are passed
+    over. A file that is given by name is taken whatever its suffix. Links to files are followed, links to
+    folders not.
     limit: the first so many in name order; None: all.
 
     Raises UsageError when an input is missing, when `output` is an input or holds one by name, when it is a
@@ -116,9 +120,9 @@ def _check_roots(inputs: Sequence[Path], output: Path) -> None:
             raise UsageError(f"{given}: there is no such file or folder; check the name of the input")
         folder = given if given.is_dir() else given.parent
         if _same(folder, output):
+            what = "an input" if given.is_dir() else "the folder of an input"
             raise UsageError(
-                f"{output}: the output folder is {'an input' if given.is_dir() else 'the folder of an input'}; "
-                "inputs are never modified, name another output folder"
+                f"{output}: the output folder is {what}; inputs are never modified, name another folder"
             )
 
 

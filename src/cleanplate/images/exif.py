@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from cleanplate.images import tiffblock
-from cleanplate.images.tiffblock import ASCII, ORIENTATION, Directory, Field
+from cleanplate.images.tiffblock import ASCII, ORIENTATION, RATIONAL, SHORT, Directory, Field
 
 ARTIST, COPYRIGHT, DESCRIPTION = 0x013B, 0x8298, 0x010E
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+_MAKER_NOTE = 0x927C
 
-C2PA_NOTE = "its C2PA data (content credentials) were kept, but are no longer valid for the changed picture"
+C2PA_NOTE = "its C2PA data (content credentials) were kept, but are no longer valid"
+C2PA_LEFT_OUT = "its C2PA data (content credentials) were left out: they are no longer valid"
 
 
 def orientation(block: bytes | None) -> int:
@@ -24,10 +26,22 @@ def orientation(block: bytes | None) -> int:
     if block is None:
         return 1
     try:
-        found = tiffblock.read_directory(block).number(ORIENTATION, 1)
+        found = tiffblock.read_directory(block).number(ORIENTATION) or 1
     except ValueError:
         return 1
     return found if found in range(1, 9) else 1
+
+
+def upright(block: bytes) -> bytes:
+    """The block with its orientation tag, where it has one, set to 1; nothing else moves."""
+    try:
+        order = tiffblock.byte_order(block)
+        found = tiffblock.read_directory(block).fields.get(ORIENTATION)
+    except ValueError:
+        return block
+    if found is None or found.type != tiffblock.SHORT or found.count != 1:
+        return block
+    return block[: found.at] + struct.pack(order + "H", 1) + block[found.at + 2 :]
 
 
 def resolution(block: bytes | None) -> tuple[float, float] | None:
@@ -46,7 +60,7 @@ def resolution(block: bytes | None) -> tuple[float, float] | None:
 
 
 def _rational(value: Field | None) -> float:
-    if value is None or value.type != 5 or len(value.raw) < 8:
+    if value is None or value.type != RATIONAL or len(value.raw) < 8:
         return 0.0
     above, below = struct.unpack_from("<II", value.raw)
     return above / below if below else 0.0
@@ -60,8 +74,10 @@ def dpi_in(info: Mapping[Any, Any]) -> tuple[float, float] | None:
     return None
 
 
-def with_texts(block: bytes | None, texts: Mapping[int, str]) -> bytes | None:
-    """The block with each text put in where its tag is missing; the input's where nothing is missing.
+def completed(
+    block: bytes | None, texts: Mapping[int, str], dpi: tuple[float, float] | None = None
+) -> bytes | None:
+    """The block with each text and the resolution put in where it lacks them; else the block itself.
 
     A block that cannot be read is left alone.
     """
@@ -69,11 +85,33 @@ def with_texts(block: bytes | None, texts: Mapping[int, str]) -> bytes | None:
         first = tiffblock.read_directory(block) if block is not None else Directory()
     except ValueError:
         return block
-    missing = {tag: text for tag, text in texts.items() if text and tag not in first.fields}
+    missing = {tag: _text_field(text) for tag, text in texts.items() if text}
+    if dpi is not None:
+        missing |= {
+            _X_RESOLUTION: _rational_field(dpi[0]),
+            _Y_RESOLUTION: _rational_field(dpi[1]),
+            _RESOLUTION_UNIT: Field(SHORT, 1, b"\2\0"),
+        }
+    missing = {tag: value for tag, value in missing.items() if tag not in first.fields}
     if not missing:
         return block
-    fields = dict(first.fields)
-    for tag, text in missing.items():
-        raw = text.encode() + b"\0"
-        fields[tag] = Field(ASCII, len(raw), raw)
-    return tiffblock.write_block(Directory(fields, first.children))
+    return tiffblock.write_block(Directory({**first.fields, **missing}, first.children))
+
+
+def without_maker_note(block: bytes) -> bytes:
+    """The block without its maker's private data, which can be most of it."""
+    first = tiffblock.read_directory(block)
+    children = {
+        tag: Directory({t: value for t, value in child.fields.items() if t != _MAKER_NOTE}, child.children)
+        for tag, child in first.children.items()
+    }
+    return tiffblock.write_block(Directory(first.fields, children))
+
+
+def _text_field(text: str) -> Field:
+    raw = text.encode() + b"\0"
+    return Field(ASCII, len(raw), raw)
+
+
+def _rational_field(value: float) -> Field:
+    return Field(RATIONAL, 1, struct.pack("<II", round(value * 1000), 1000))

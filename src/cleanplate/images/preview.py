@@ -32,14 +32,14 @@ def make_preview(rgb: NDArray[Any]) -> Image.Image:
     """A small RGB picture of (H, W, 3) uint8 or uint16, as stored, to make thumbnails from."""
     scale = min(1.0, _LONGEST / max(rgb.shape[:2]))
     size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    small: NDArray[Any] = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     if small.dtype == np.uint16:
-        small = (small >> 8).astype(np.uint8)
+        small = (small // 257).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(small))
 
 
 def renew_previews(block: bytes, preview: Image.Image) -> bytes:
-    """Replace every JPEG inside a metadata block (EXIF with maker notes, Photoshop resources); same length."""
+    """Replace every JPEG inside a metadata block (EXIF with its maker notes, Photoshop's); same length."""
     renewed = bytearray(block)
     at = block.find(b"\xff\xd8\xff")
     while at >= 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cleanplate.errors import UnreadablePhotoError, UnsupportedPhotoError
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.container import Container
-from cleanplate.images.formats import bmp, jpeg, png, webp
+from cleanplate.images.formats import avif, bmp, heif, jpeg, png, tiff, webp
 from cleanplate.images.formats.base import CONVERT, DAMAGED, File
 from cleanplate.images.identify import identify
 from cleanplate.images.orientation import to_upright
@@ -18,7 +18,10 @@ _DECODERS: dict[str, Callable[[File], Container]] = {
     "JPEG": jpeg.decode,
     "PNG": png.decode,
     "WEBP": webp.decode,
+    "TIFF": tiff.decode,
     "BMP": bmp.decode,
+    "HEIF": heif.decode,
+    "AVIF": avif.decode,
 }
 
 #: Enough of a file to tell its format.
@@ -30,9 +33,9 @@ def read(path: Path, *, max_megapixels: float) -> Photo:
 
     max_megapixels: above this the file is refused by its header, before anything is decoded.
 
-    Raises UnreadablePhotoError for a file that is missing, empty, truncated, damaged, no image or not permitted;
-    UnsupportedPhotoError for several frames or pages, too many pixels, and kinds that cannot be stored as they
-    came; MissingExtraError for HEIC without its extra.
+    Raises UnreadablePhotoError for a file that is missing, empty, truncated, damaged, no image or not
+    permitted; UnsupportedPhotoError for several frames or pages, too many pixels, kinds that cannot be
+    stored as they came, and HEIC without its extra.
     """
     data = _load(path)
     format = identify(data)

@@ -106,7 +106,7 @@ def _read_head(data: bytes, at: int) -> tuple[list[Segment], int]:
     if data[at : at + 2] != b"\xff\xd8":
         raise ValueError("it does not start as a JPEG file does")
     at += 2
-    head = []
+    head: list[Segment] = []
     while True:
         marker, start = _next_marker(data, at)
         if marker == SOS:

@@ -14,7 +14,7 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 #: What is swapped between byte orders, in bytes (a rational is two 4-byte numbers).
 _WORD_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 
-BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD = 1, 2, 3, 4, 7, 13
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 2, 3, 4, 5, 7, 13
 
 #: Tags whose value points at another directory: EXIF, GPS, interoperability.
 POINTERS = (0x8769, 0x8825, 0xA005)
@@ -43,7 +43,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One directory of tags with those that some of its tags point at. next_at: where the next one's offset is."""
+    """One directory of tags and those they point at. next_at: where the offset of the next one is."""
 
     fields: Mapping[int, Field] = field(default_factory=dict)
     children: Mapping[int, Directory] = field(default_factory=dict)
@@ -66,20 +66,23 @@ def byte_order(block: bytes) -> str:
     raise ValueError("not a TIFF block")
 
 
-def read_directory(block: bytes, offset: int | None = None) -> Directory:
+def read_directory(
+    block: bytes, offset: int | None = None, *, opaque: frozenset[int] = frozenset()
+) -> Directory:
     """Read the directory at `offset` (None: the first) with its EXIF and GPS directories.
 
-    Tags of unknown type, or that point outside of the block, are left out.
+    Tags of unknown type, or that point outside of the block, are left out. opaque: tags whose bytes are never
+    swapped, whatever type they claim.
 
     Raises ValueError where there is no directory.
     """
     order = byte_order(block)
     if offset is None:
         (offset,) = struct.unpack_from(order + "I", block, 4) if len(block) >= 8 else (0,)
-    return _read(block, offset, order, depth=0)
+    return _read(block, offset, order, opaque, depth=0)
 
 
-def _read(block: bytes, offset: int, order: str, depth: int) -> Directory:
+def _read(block: bytes, offset: int, order: str, opaque: frozenset[int], depth: int) -> Directory:
     if not 8 <= offset <= len(block) - 2:
         raise ValueError("a directory lies outside of its block")
     (count,) = struct.unpack_from(order + "H", block, offset)
@@ -89,7 +92,7 @@ def _read(block: bytes, offset: int, order: str, depth: int) -> Directory:
     fields = {}
     for at in range(offset + 2, next_at, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", block, at)
-        found = _field(block, order, at + 8, kind, values)
+        found = _field(block, order, at + 8, kind, values, swaps=tag not in opaque)
         if found is not None:
             fields[tag] = found
     children = {}
@@ -97,21 +100,21 @@ def _read(block: bytes, offset: int, order: str, depth: int) -> Directory:
         pointer = fields.get(tag)
         if pointer is not None and pointer.type in (LONG, IFD) and pointer.count == 1 and depth < 3:
             try:
-                children[tag] = _read(block, pointer.numbers()[0], order, depth + 1)
+                children[tag] = _read(block, pointer.numbers()[0], order, opaque, depth + 1)
             except ValueError:
                 continue  # a dangling pointer costs that directory only
     following = struct.unpack_from(order + "I", block, next_at)[0] if next_at + 4 <= len(block) else 0
     return Directory(fields, children, following, next_at)
 
 
-def _field(block: bytes, order: str, at: int, kind: int, count: int) -> Field | None:
+def _field(block: bytes, order: str, at: int, kind: int, count: int, *, swaps: bool) -> Field | None:
     size = _TYPE_BYTES.get(kind, 0) * count
     if size > 4:
         (at,) = struct.unpack_from(order + "I", block, at)
     if kind not in _TYPE_BYTES or at + size > len(block):
         return None
     raw = block[at : at + size]
-    if order == ">" and kind in _WORD_BYTES:
+    if swaps and order == ">" and kind in _WORD_BYTES:
         raw = _swapped(raw, _WORD_BYTES[kind])
     return Field(kind, count, raw, at)
 

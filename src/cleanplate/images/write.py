@@ -1,4 +1,4 @@
-"""Writing a photograph as it came, or in another format; a file appears whole under its name or not at all."""
+"""Writing a photograph as it came or in another format; a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from PIL import Image
 
 from cleanplate.errors import UnwritablePhotoError
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.compose import compose_native
-from cleanplate.images.container import Container
+from cleanplate.images.container import Container, Metadata
 from cleanplate.images.convert import convert
-from cleanplate.images.formats import bmp, jpeg, png, webp
+from cleanplate.images.formats import avif, bmp, heif, jpeg, png, tiff, webp
 from cleanplate.images.formats.base import Draft, Encoded
-from cleanplate.images.preview import make_preview
+from cleanplate.images.preview import make_preview, renew_exif, renew_xmp
 from cleanplate.settings import OutputFormat
 from cleanplate.structures import BoolArray, Photo, RgbArray
 
@@ -25,7 +27,10 @@ _ENCODERS: dict[str, Callable[[Draft], Encoded]] = {
     "JPEG": jpeg.encode,
     "PNG": png.encode,
     "WEBP": webp.encode,
+    "TIFF": tiff.encode,
     "BMP": bmp.encode,
+    "HEIF": heif.encode,
+    "AVIF": avif.encode,
 }
 
 
@@ -50,8 +55,8 @@ def write(
 ) -> WriteReport:
     """Store `rgb` inside `changed`, and the input's own samples outside, with the input's metadata.
 
-    rgb: (H, W, 3) upright, of the photograph's own depth. changed: (H, W) bool. temporary_dir: a folder on the
-    same file system as `destination`. quality: 1 to 100 for JPEG and WebP; None: the input's own.
+    rgb: (H, W, 3) upright, of the photograph's own depth. changed: (H, W) bool. temporary_dir: a folder on
+    the same file system as `destination`. quality: 1 to 100 for JPEG and WebP; None: the input's own.
 
     Raises UnwritablePhotoError; then nothing is left behind and a file under that name is as it was.
     """
@@ -72,12 +77,10 @@ def encode(
     composed = compose_native(photo, rgb, changed)
     target, samples, notes = convert(container, composed.samples, format)
     icc = target.metadata.icc if samples.mode == "CMYK" else None
-    draft = Draft(
-        container=target,
-        samples=samples,
-        preview=make_preview(samples_to_rgb(samples, icc)),
-        quality=quality,
-    )
+    preview = make_preview(samples_to_rgb(samples, icc))
+    if target is not container:
+        target = replace(target, metadata=_renewed(target.metadata, preview))
+    draft = Draft(container=target, samples=samples, preview=preview, quality=quality)
     try:
         encoded = _ENCODERS[target.format](draft)
     except (OSError, ValueError) as exc:
@@ -85,6 +88,15 @@ def encode(
             photo.path, f"its result cannot be encoded as {target.format} ({exc})", "try --format png"
         ) from exc
     return Encoded(encoded.data, (*composed.notes, *notes, *encoded.notes))
+
+
+def _renewed(metadata: Metadata, preview: Image.Image) -> Metadata:
+    """Thumbnails made anew in metadata that goes into another format; the formats renew their own."""
+    return replace(
+        metadata,
+        exif=renew_exif(metadata.exif, preview) if metadata.exif is not None else None,
+        xmp=renew_xmp(metadata.xmp, preview) if metadata.xmp is not None else None,
+    )
 
 
 def copy_unchanged(source: Path, destination: Path, *, temporary_dir: Path) -> WriteReport:

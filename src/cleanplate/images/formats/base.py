@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from cleanplate.errors import PhotoError, UnreadablePhotoError, UnsupportedPhotoError
-from cleanplate.images.container import CHANNELS, Container, Samples
+from cleanplate.images.container import Container, Samples
 
 #: JPEG and WebP quality where neither the user nor the input says one.
 DEFAULT_QUALITY = 95
@@ -36,7 +36,7 @@ class File:
         megapixels = width * height / 1e6
         if megapixels > self.max_megapixels:
             raise self.unsupported(
-                f"{width} x {height} pixels are {megapixels:.1f} megapixels, above the limit of {self.max_megapixels:g}",
+                f"{width} x {height} pixels are {megapixels:.1f} megapixels; {self.max_megapixels:g} are allowed",
                 f"if the file is to be trusted, raise --max-megapixels to {int(megapixels) + 1}",
             )
 
@@ -53,7 +53,7 @@ class File:
 class Draft:
     """A picture to be stored.
 
-    container: the input's, or one built for another format (`details` None): metadata and tables come from it.
+    container: the input's, or one built for another format (`details` None): metadata and tables are its.
     samples: what to encode, as stored. preview: a small RGB picture of it, as stored, for thumbnails.
     quality: 1 to 100, or None for the input's own tables.
     """
@@ -128,9 +128,9 @@ def save_picture(picture: Image.Image, format: str, **options: Any) -> bytes:
     return target.getvalue()
 
 
-def channels_of(samples: Samples) -> int:
-    """How many channels the samples' mode has."""
-    return CHANNELS[samples.mode]
+def holds_c2pa_box(data: bytes) -> bool:
+    """Whether a HEIC or AVIF file has the box of content credentials, told by its identifier."""
+    return bytes.fromhex("d8fec3d61b0e483c92975828877ec481") in data
 
 
 def _first_line(exc: Exception) -> str:

@@ -93,12 +93,14 @@ def read_metadata(parts: JpegFile, info: dict[Any, Any]) -> Metadata:
     head = parts.head
     resources = segments.joined(head, APP13, segments.PHOTOSHOP)
     return Metadata(
-        exif=segments.joined(head[:], APP1, EXIF) or None,
+        exif=segments.joined(head, APP1, EXIF) or None,
         icc=segments.read_icc(head),
         xmp=segments.joined(head, APP1, XMP) or None,
         iptc=iptc.records_in_resources(resources),
         dpi=exif.dpi_in(info),
         comments=tuple(s.payload.decode("utf-8", "replace") for s in head if s.marker == COM),
+        c2pa=_has_c2pa(head),
+        only_here=_only_in_jpeg(parts),
     )
 
 
@@ -162,23 +164,25 @@ def encode(draft: Draft) -> Encoded:
     details = draft.container.details
     own = details if isinstance(details, JpegDetails) else None
     picture = samples_picture(draft.samples)
-    encoded = _encode_pixels(picture, own, draft.quality)
+    encoded = _encode_pixels(picture, own, draft)
     parts = segments.read_segments(encoded)
     if own is None:
-        metadata: list[Segment] = [*parts.metadata, *write_metadata(draft.container.metadata)]
-        notes: tuple[str, ...] = ()
+        written, notes = write_metadata(draft.container.metadata)
+        metadata = [*parts.metadata, *written]
     else:
         metadata = _merge_adobe(own.metadata, parts.metadata)
-        notes = own.notes if draft.quality is None else tuple(n for n in own.notes if "subsampling" not in n)
+        notes = (*own.notes, exif.C2PA_NOTE) if draft.container.metadata.c2pa else own.notes
     renewed = [_renew(segment, draft.preview) for segment in metadata]
-    notes = (*notes, *_notes_on(metadata))
     tables = [segment for segment in parts.head if not segment.is_metadata]
     head = b"\xff\xd8" + b"".join(segment.to_bytes() for segment in (*renewed, *tables))
     return Encoded(head + encoded[parts.scan_at :] + (own.trailer if own else b""), notes)
 
 
-def _encode_pixels(picture: Image.Image, own: JpegDetails | None, quality: int | None) -> bytes:
+def _encode_pixels(picture: Image.Image, own: JpegDetails | None, draft: Draft) -> bytes:
+    quality = draft.quality
     options: dict[str, Any] = {"optimize": True, "comment": b""}
+    if own is None and draft.container.metadata.dpi is not None:
+        options["dpi"] = draft.container.metadata.dpi
     if own is not None and own.progressive:
         options["progressive"] = True
     if own is not None and picture.mode == "RGB":
@@ -200,7 +204,7 @@ def _encode_pixels(picture: Image.Image, own: JpegDetails | None, quality: int |
 
 
 def _merge_adobe(own: tuple[Segment, ...], encoder: tuple[Segment, ...]) -> list[Segment]:
-    """The input's segments; Adobe's is the encoder's where it wrote one, since that says how pixels are coded."""
+    """The input's segments, but Adobe's from the encoder where it wrote one: it says how pixels are coded."""
     written = [s for s in encoder if s.marker == APP14 and s.payload.startswith(b"Adobe")]
     if not written:
         return list(own)
@@ -222,24 +226,37 @@ def _renew(segment: Segment, small: Image.Image) -> Segment:
     return segment
 
 
-def _notes_on(metadata: list[Segment]) -> tuple[str, ...]:
-    if any(s.marker == APP11 and b"jumb" in s.payload[:64] and b"c2pa" in s.payload for s in metadata):
-        return (exif.C2PA_NOTE,)
-    return ()
+def _has_c2pa(head: tuple[Segment, ...]) -> bool:
+    return any(s.marker == APP11 and b"jumb" in s.payload[:64] and b"c2pa" in s.payload for s in head)
 
 
-def write_metadata(metadata: Metadata) -> list[Segment]:
-    """Metadata that came from another format, as segments."""
-    written = []
-    if metadata.exif is not None and len(metadata.exif) + len(EXIF) <= segments.MOST_BYTES:
-        written.append(Segment(APP1, EXIF + metadata.exif))
-    if metadata.xmp is not None and len(metadata.xmp) + len(XMP) <= segments.MOST_BYTES:
-        written.append(Segment(APP1, XMP + metadata.xmp))
+def _only_in_jpeg(parts: JpegFile) -> tuple[str, ...]:
+    extended = any(s.payload.startswith(segments.EXTENDED_XMP) for s in parts.metadata)
+    trailer = bool(parts.trailer.strip(b"\0"))
+    return ("extended XMP",) * extended + ("data after the picture",) * trailer
+
+
+def write_metadata(metadata: Metadata) -> tuple[list[Segment], tuple[str, ...]]:
+    """Metadata that came from another format, as segments, and notes on what does not fit into one."""
+    notes: list[str] = []
+    written: list[Segment] = []
+    block = metadata.exif
+    if block is not None and len(block) + len(EXIF) > segments.MOST_BYTES:
+        notes.append("the camera maker's private EXIF data were left out: too large for JPEG")
+        block = exif.without_maker_note(block)
+    resources = iptc.resources_of_records(metadata.iptc) if metadata.iptc is not None else None
+    wanted = (
+        ("EXIF", APP1, EXIF, block),
+        ("XMP", APP1, XMP, metadata.xmp),
+        ("IPTC", APP13, segments.PHOTOSHOP, resources),
+    )
+    for name, marker, prefix, data in wanted:
+        if data is not None and len(prefix) + len(data) > segments.MOST_BYTES:
+            notes.append(f"{name} data were left out: too large for JPEG")
+        elif data is not None:
+            written.append(Segment(marker, prefix + data))
     if metadata.icc is not None:
         written += segments.write_icc(metadata.icc)
-    if metadata.iptc is not None:
-        resources = iptc.resources_of_records(metadata.iptc)
-        if len(resources) + len(segments.PHOTOSHOP) <= segments.MOST_BYTES:
-            written.append(Segment(APP13, segments.PHOTOSHOP + resources))
-    written += [Segment(COM, text.encode()[: segments.MOST_BYTES]) for text in metadata.comments]
-    return written
+    texts = [*metadata.comments, *(f"{keyword}: {text}" for keyword, text in metadata.texts)]
+    written += [Segment(COM, text.encode()[: segments.MOST_BYTES]) for text in texts]
+    return written, tuple(notes)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from cleanplate.images import chunks, exif, preview
+from cleanplate.images import chunks, exif
 from cleanplate.images.chunks import Chunk
-from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.images.container import Container, Samples
 from cleanplate.images.formats.base import (
     Draft,
     Encoded,
@@ -86,7 +86,7 @@ def _decode_deep(file: File, own: tuple[Chunk, ...], mode: str) -> Samples:
 
 
 def _is_whole(own: tuple[Chunk, ...]) -> bool:
-    """Whether the compressed pixels reach their end: OpenCV gives back a half-grey picture where they do not."""
+    """Whether the compressed pixels reach their end: where they do not, OpenCV gives half a picture."""
     inflater = zlib.decompressobj()
     try:
         for chunk in own:
@@ -116,15 +116,9 @@ def encode(draft: Draft) -> Encoded:
         own = chunks.renewed(container.details, draft.preview)
         merged, notes = chunks.merge(encoded, own, extra, same_mode=samples.mode == container.samples.mode)
     else:
-        metadata = container.metadata
-        block = preview.renew_exif(metadata.exif, draft.preview) if metadata.exif is not None else None
-        written = chunks.write_metadata(_with_exif(metadata, block))
+        written = chunks.write_metadata(container.metadata)
         merged, notes = chunks.merge(encoded, written, extra, same_mode=True)
     return Encoded(chunks.write_chunks(merged), notes)
-
-
-def _with_exif(metadata: Metadata, block: bytes | None) -> Metadata:
-    return Metadata(**{**vars(metadata), "exif": block})
 
 
 def _transparency(

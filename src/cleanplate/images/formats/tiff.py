@@ -1,0 +1,300 @@
+"""TIFF: new strips under the input's own tags; 8 and 16 bits, compression kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from cleanplate.images import exif, preview, tiffblock
+from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.images.formats.base import (
+    Draft,
+    Encoded,
+    File,
+    load_picture,
+    open_picture,
+    picture_samples,
+    samples_picture,
+    save_picture,
+)
+from cleanplate.images.formats.bmp import opaque_palette
+from cleanplate.images.orientation import to_stored
+from cleanplate.images.tiffblock import ORIENTATION, Directory, Field
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106
+_STRIP_OFFSETS, _STRIP_BYTES, _PREDICTOR, _COLOUR_MAP = 0x0111, 0x0117, 0x013D, 0x0140
+_SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 0x014A, 0x0152, 0x0153
+_XMP, _IPTC, _PHOTOSHOP, _ICC, _LAYERS, _MAKER_NOTE = 0x02BC, 0x83BB, 0x8649, 0x8773, 0x935C, 0x927C
+
+#: How the pixels are laid out: always the encoder's, never the input's.
+_LAYOUT = frozenset(
+    {
+        *(0x00FE, 0x00FF, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 0x010A, _STRIP_OFFSETS, 0x0115),
+        *(0x0116, _STRIP_BYTES, 0x0118, 0x0119, 0x011C, 0x0124, 0x0125, _PREDICTOR, _COLOUR_MAP),
+        *(0x0142, 0x0143, 0x0144, 0x0145, _SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, 0x015B),
+        *(0x0200, 0x0201, 0x0202, 0x0203, 0x0205, 0x0207, 0x0208, 0x0209, 0x0211, 0x0212, 0x0213, 0x0214),
+    }
+)
+#: Blocks with a byte order of their own.
+_OPAQUE = frozenset({_XMP, _IPTC, _PHOTOSHOP, _ICC, _LAYERS, _MAKER_NOTE})
+#: What of the first directory belongs into an EXIF block when the format changes.
+_EXIF_TAGS = frozenset(
+    {
+        0x010E,
+        0x010F,
+        0x0110,
+        ORIENTATION,
+        0x011A,
+        0x011B,
+        0x0128,
+        0x0131,
+        0x0132,
+        0x013B,
+        0x8298,
+        *tiffblock.POINTERS,
+    }
+)
+
+_NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACK_BITS = 1, 5, 7, 8, 32946, 32773
+#: Pillow's names of the compressions that it writes.
+_PILLOW_NAMES = {
+    _NONE: "raw",
+    3: "group3",
+    4: "group4",
+    _LZW: "tiff_lzw",
+    _JPEG: "jpeg",
+    _DEFLATE: "tiff_adobe_deflate",
+    _OLD_DEFLATE: "tiff_adobe_deflate",
+    _PACK_BITS: "packbits",
+}
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+_INVERTED_GREY = 0
+_STRAIGHT_ALPHA = 2
+_C2PA = 0xCD41
+
+
+@dataclass(frozen=True, eq=False)
+class TiffDetails:
+    """The input's tags without those of the pixels, and how the pixels were compressed."""
+
+    directory: Directory
+    compression: int
+    predictor: int
+    extra_samples: int
+    notes: tuple[str, ...]
+
+
+def decode(file: File) -> Container:
+    """Take a TIFF file apart. Raises UnreadablePhotoError or UnsupportedPhotoError (pages, rare depths)."""
+    try:
+        first = tiffblock.read_directory(file.data, opaque=_OPAQUE)
+        pages = _count_pages(file.data, first)
+    except ValueError as exc:
+        raise file.unreadable(f"the TIFF file is damaged: {exc}") from exc
+    file.check_size(first.number(_WIDTH) or 0, first.number(_HEIGHT) or 0)
+    if pages > 1:
+        raise file.unsupported(f"the file has {pages} pages", "export the page that is meant")
+    orientation = first.number(ORIENTATION) or 1
+    orientation = orientation if orientation in range(1, 9) else 1
+    samples = _decode_deep(file, first) if _is_deep(first) else _decode_bytes(file, orientation)
+    return Container(
+        format="TIFF",
+        samples=samples,
+        orientation=orientation,
+        metadata=_metadata(first),
+        details=_details(first),
+    )
+
+
+def _count_pages(data: bytes, first: Directory) -> int:
+    pages, seen, following = 1, set[int](), first.next
+    while following and following not in seen:
+        seen.add(following)
+        pages += 1
+        try:
+            following = tiffblock.read_directory(data, following).next
+        except ValueError:  # a dangling pointer after the last page
+            return pages - 1
+    return pages
+
+
+def _is_deep(first: Directory) -> bool:
+    bits = first.fields.get(_BITS)
+    return bits is not None and set(bits.numbers()) == {16}
+
+
+def _decode_bytes(file: File, orientation: int) -> Samples:
+    picture = open_picture(file, TiffImageFile)
+    if picture.mode not in _MODES:
+        raise file.unsupported(f"TIFF pictures of the kind {picture.mode} cannot be stored as they came")
+    load_picture(file, picture)
+    samples = _palette_samples(picture) if picture.mode == "P" else picture_samples(picture)
+    # Pillow hands TIFF pictures out upright.
+    return replace(samples, array=to_stored(samples.array, orientation))
+
+
+def _palette_samples(picture: Image.Image) -> Samples:
+    indices = np.array(picture)
+    colours = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    return Samples("P", indices, opaque_palette(colours, int(indices.max()) + 1))
+
+
+def _decode_deep(file: File, first: Directory) -> Samples:
+    """16 bits a sample: OpenCV keeps them, and neither turns nor inverts."""
+    grey = first.number(_PHOTOMETRIC) in (0, 1)
+    channels = len(first.fields[_BITS].numbers())
+    plain = first.number(_SAMPLE_FORMAT, 1) == 1 and first.number(_PHOTOMETRIC) in (0, 1, 2)
+    if not plain or channels not in ((1,) if grey else (3, 4)):
+        raise file.unsupported(
+            "TIFF pictures of this kind with 16 bits a sample cannot be stored as they came"
+        )
+    array = _imdecode(file.data)
+    if array is None or array.dtype != np.uint16:
+        raise file.unreadable("the picture is truncated or damaged")
+    if grey:
+        inverted = first.number(_PHOTOMETRIC) == _INVERTED_GREY
+        return Samples("L", 65535 - array if inverted else array)
+    mode = "RGBA" if channels == 4 else "RGB"
+    return Samples(mode, np.ascontiguousarray(array[:, :, [2, 1, 0, 3][:channels]]))
+
+
+def _imdecode(data: bytes) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        return None
+
+
+def _metadata(first: Directory) -> Metadata:
+    block = tiffblock.write_block(
+        Directory({tag: value for tag, value in first.fields.items() if tag in _EXIF_TAGS}, first.children)
+    )
+    return Metadata(
+        exif=block,
+        icc=_raw(first, _ICC),
+        xmp=_raw(first, _XMP),
+        iptc=_raw(first, _IPTC),
+        dpi=exif.resolution(block),
+        c2pa=_C2PA in first.fields,
+    )
+
+
+def _raw(first: Directory, tag: int) -> bytes | None:
+    found = first.fields.get(tag)
+    return found.raw if found is not None and found.raw else None
+
+
+def _details(first: Directory) -> TiffDetails:
+    notes = []
+    if _SUB_DIRECTORIES in first.fields:
+        notes.append("smaller versions inside the TIFF file were left out: they show the mark")
+    if _C2PA in first.fields:
+        notes.append(exif.C2PA_NOTE)
+    if _LAYERS in first.fields:
+        notes.append("Photoshop's layers were left out: they show the mark")
+    if (
+        first.fields.get(_EXTRA_SAMPLES) is not None
+        and first.number(_EXTRA_SAMPLES) == 1
+        and not _is_deep(first)
+    ):
+        notes.append("premultiplied transparency became straight transparency")
+    kept = {tag: value for tag, value in first.fields.items() if tag not in _LAYOUT and tag != _LAYERS}
+    return TiffDetails(
+        directory=Directory(kept, first.children),
+        compression=first.number(_COMPRESSION, _NONE) or _NONE,
+        predictor=first.number(_PREDICTOR, 1) or 1,
+        extra_samples=first.number(_EXTRA_SAMPLES) or _STRAIGHT_ALPHA,
+        notes=tuple(notes),
+    )
+
+
+def encode(draft: Draft) -> Encoded:
+    """The picture as a TIFF file with the input's tags; any mode."""
+    details: TiffDetails = draft.container.details
+    deep = draft.samples.array.dtype == np.uint16
+    encoded, note = _encode_deep(draft, details) if deep else _encode_bytes(draft, details)
+    written = tiffblock.read_directory(encoded)
+    layout = {tag: value for tag, value in written.fields.items() if tag in _LAYOUT}
+    if deep and draft.samples.mode == "RGBA":
+        # OpenCV writes the fourth channel and does not say what it is.
+        layout[_EXTRA_SAMPLES] = Field(tiffblock.SHORT, 1, details.extra_samples.to_bytes(2, "little"))
+    strips = _strips(encoded, written)
+    merged = Directory(
+        {**_renewed(details.directory, draft), **layout}, _renewed_children(details.directory, draft)
+    )
+    return Encoded(tiffblock.write_block(merged, strips=strips), (*details.notes, *note))
+
+
+def _strips(encoded: bytes, written: Directory) -> tuple[bytes, ...]:
+    offsets = written.fields[_STRIP_OFFSETS].numbers()
+    lengths = written.fields[_STRIP_BYTES].numbers()
+    return tuple(encoded[at : at + length] for at, length in zip(offsets, lengths, strict=True))
+
+
+def _encode_bytes(draft: Draft, details: TiffDetails) -> tuple[bytes, tuple[str, ...]]:
+    compression, note = _fitting_compression(details.compression, draft.samples.mode)
+    options: dict[str, Any] = {"compression": _PILLOW_NAMES[compression]}
+    if compression == _JPEG:
+        options["quality"] = draft.quality or 95
+    if details.predictor == 2 and compression in (_LZW, _DEFLATE, _OLD_DEFLATE) and draft.samples.mode != "1":
+        options["tiffinfo"] = {_PREDICTOR: 2}
+    return save_picture(samples_picture(draft.samples), "TIFF", **options), note
+
+
+def _fitting_compression(compression: int, mode: str) -> tuple[int, tuple[str, ...]]:
+    known = compression in _PILLOW_NAMES
+    fits = (compression not in (3, 4) or mode == "1") and (
+        compression != _JPEG or mode in ("L", "RGB", "CMYK")
+    )
+    if known and fits:
+        return compression, ()
+    return _DEFLATE, _deflate_note(compression)
+
+
+def _deflate_note(compression: int) -> tuple[str, ...]:
+    return (f"TIFF compression {compression} became deflate, which loses nothing",)
+
+
+def _encode_deep(draft: Draft, details: TiffDetails) -> tuple[bytes, tuple[str, ...]]:
+    array = draft.samples.array
+    if array.ndim == 3:
+        array = np.ascontiguousarray(array[:, :, [2, 1, 0, 3][: array.shape[2]]])
+    compression = details.compression
+    note: tuple[str, ...] = ()
+    if compression not in (_NONE, _LZW, _DEFLATE, _OLD_DEFLATE):
+        compression, note = _DEFLATE, _deflate_note(compression)
+    written, data = cv2.imencode(".tiff", array, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    if not written:
+        raise OSError("the TIFF encoder failed")
+    return data.tobytes(), note
+
+
+def _renewed(directory: Directory, draft: Draft) -> dict[int, Field]:
+    fields = dict(directory.fields)
+    renewers = {
+        _XMP: preview.renew_xmp,
+        _PHOTOSHOP: preview.renew_photoshop,
+        _MAKER_NOTE: preview.renew_previews,
+    }
+    for tag, renew in renewers.items():
+        if tag in fields:
+            raw = renew(fields[tag].raw, draft.preview)
+            count = fields[tag].count if len(raw) == len(fields[tag].raw) else len(raw)
+            kind = fields[tag].type if count == fields[tag].count else tiffblock.UNDEFINED
+            fields[tag] = Field(kind, count, raw)
+    return fields
+
+
+def _renewed_children(directory: Directory, draft: Draft) -> dict[int, Directory]:
+    return {
+        tag: Directory(_renewed(child, draft), _renewed_children(child, draft))
+        for tag, child in directory.children.items()
+    }
