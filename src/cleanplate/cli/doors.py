@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cleanplate.cli import repair
 from cleanplate.cli.exits import call
 from cleanplate.cli.options import add_options, read_settings, read_watching
+from cleanplate.cli.repair import repair
 
 PURPOSE = "Find the visible marks in the photographs of a folder and write the photographs without them."
 
@@ -43,7 +43,5 @@ def run_door(
     add_options(chosen, defaults)
     parsed = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     return call(
-        lambda: repair.repair(
-            parsed.input, parsed.output, read_settings(parsed, defaults), read_watching(parsed)
-        )
+        lambda: repair(parsed.input, parsed.output, read_settings(parsed, defaults), read_watching(parsed))
     )

@@ -1,0 +1,173 @@
+"""Following a run: a bar on a terminal, plain lines elsewhere, and everything in a log file.
+
+Each is a subscriber to the engine's events. All of it goes to standard error, so that standard output holds
+the summary alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cleanplate.cli.options import Watching
+from cleanplate.cli.wording import describe_event, describe_memory, describe_start, show_duration
+from cleanplate.engine.events import Event, MemorySampled, PhotoFinished, RunFinished, RunStarted, Subscriber
+from cleanplate.errors import UsageError
+
+#: Seconds between two plain lines of progress.
+LINE_EVERY_SECONDS = 10.0
+
+
+class Pace:
+    """How far a run is and how fast: counts photographs against a clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._memory = ""
+        self._peak_gpu_bytes = 0
+        self.total = 0
+        self.done = 0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.total, self.done, self._began = event.total, 0, self._clock()
+            case PhotoFinished():
+                self.done += 1
+            case MemorySampled():
+                self._peak_gpu_bytes = max(self._peak_gpu_bytes, event.gpu_reserved_bytes or 0)
+                self._memory = describe_memory(event, self._peak_gpu_bytes)
+
+    def describe(self) -> str:
+        """Rate, time left and memory; what is not known yet is left out."""
+        said = []
+        elapsed = self._clock() - self._began
+        if self.done and elapsed > 0:
+            rate = self.done / elapsed
+            said.append(f"{rate:.2g} a second" if rate < 10 else f"{rate:.0f} a second")
+            said.append(f"{show_duration((self.total - self.done) / rate)} left")
+        return "; ".join([", ".join(said), self._memory]).strip("; ")
+
+
+class PlainLines:
+    """One line for every problem, one every ten seconds for the rest; one for every photograph if verbose."""
+
+    def __init__(
+        self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._lowest = logging.INFO if verbose else logging.WARNING
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._last = clock()
+
+    def __call__(self, event: Event) -> None:
+        self._pace(event)
+        said = describe_event(event)
+        if isinstance(event, RunStarted):
+            self._print(describe_start(event))
+        elif said is not None and said[0] >= self._lowest:
+            self._print(said[1])
+        elif self._clock() - self._last >= LINE_EVERY_SECONDS and not isinstance(event, RunFinished):
+            self._print(f"{self._pace.done} of {self._pace.total} photographs; {self._pace.describe()}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+        self._last = self._clock()
+
+
+class ProgressBar:
+    """A bar with rate, time left and memory; problems are printed above it."""
+
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        self._lowest = logging.INFO if verbose else logging.WARNING
+        self._pace = Pace()
+        self._progress = Progress(
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}", markup=False),
+            console=console,
+            transient=True,
+            expand=True,
+        )
+        self._task = self._progress.add_task("", total=None, pace="")
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        self._pace(event)
+        said = describe_event(event)
+        if said is not None and said[0] >= self._lowest:
+            self._progress.console.print(said[1], markup=False, highlight=False, soft_wrap=True)
+        self._progress.update(
+            self._task, total=self._pace.total, completed=self._pace.done, pace=self._pace.describe()
+        )
+
+
+def write_errors(event: Event) -> None:
+    """What is left of a quiet run: a line for every failed photograph."""
+    said = describe_event(event)
+    if said is not None and said[0] >= logging.ERROR:
+        print(said[1], file=sys.stderr, flush=True)
+
+
+@contextmanager
+def follow(watching: Watching) -> Iterator[list[Subscriber]]:
+    """The subscribers that show a run as it was asked for; a bar or a log file is closed afterwards.
+
+    Raises UsageError when the log file cannot be written.
+    """
+    with ExitStack() as stack:
+        subscribers: list[Subscriber] = []
+        if watching.log_file is not None:
+            subscribers.append(stack.enter_context(_log_to(watching.log_file)))
+        console = Console(stderr=True)
+        if watching.quiet:
+            subscribers.append(write_errors)
+        elif console.is_terminal:
+            subscribers.append(stack.enter_context(ProgressBar(console, verbose=watching.verbose)))
+        else:
+            subscribers.append(PlainLines(sys.stderr, verbose=watching.verbose))
+        yield subscribers
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[Subscriber]:
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as exc:
+        raise UsageError(
+            f"{path}: the log file cannot be written ({exc.strerror}); give another path"
+        ) from exc
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("cleanplate")
+    level_before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+    def log(event: Event) -> None:
+        said = describe_event(event)
+        if said is not None:
+            # To this file alone: the other subscribers show the same events in their own way.
+            handler.handle(logger.makeRecord(logger.name, said[0], "", 0, said[1], (), None))
+
+    try:
+        yield log
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level_before)
+        handler.close()

@@ -1,0 +1,65 @@
+"""`cleanplate repair INPUT... -o OUTPUT`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cleanplate.cli.interrupt import stop_on_interrupt
+from cleanplate.cli.options import Watching, add_options, read_settings, read_watching
+from cleanplate.settings import RepairSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="folders of photographs, or photographs"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUTPUT", help="folder for the results"
+    )
+    add_options(parser, {})
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Repair what the arguments name."""
+    return repair(arguments.inputs, arguments.output, read_settings(arguments, {}), read_watching(arguments))
+
+
+def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watching: Watching) -> int:
+    """Repair photographs, show how it goes and print what it came to; returns the exit code."""
+    _print_any_name()
+    if not watching.quiet:
+        for warning in settings.warnings:
+            print(f"cleanplate: warning: {warning}", file=sys.stderr)
+    from rich.console import Console
+
+    from cleanplate.cli.closing import format_json, print_summary
+    from cleanplate.cli.progress import follow
+    from cleanplate.engine.run import repair_folder
+    from cleanplate.engine.stop import StopRequest
+
+    stop = StopRequest()
+    with follow(watching) as subscribers, stop_on_interrupt(stop, _say):
+        summary = repair_folder(inputs, output, settings, subscribers=subscribers, stop=stop)
+    if watching.json:
+        print(format_json(summary))
+    elif not watching.quiet:
+        print_summary(summary, Console())
+    return summary.exit_code
+
+
+def _print_any_name() -> None:
+    """Names of files that the output's encoding lacks are shown escaped instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say(text: str) -> None:
+    """Write a line from inside a signal handler, where Python's streams may be in the middle of a write."""
+    os.write(2, f"\n{text}\n".encode())
