@@ -1,0 +1,201 @@
+"""The memory budget's keeper: predicts, admits, shrinks, retries and pauses.
+
+Work that does not fit is made smaller before it starts. When memory runs out all the same, the error is
+handled after its `except` block has ended: inside it, the traceback still holds every tensor of the failed
+run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import torch
+
+from cleanplate.device.failures import ErrorKind, classify_error, is_outside_allocator
+from cleanplate.device.memory import DeviceMemory, open_memory
+from cleanplate.device.units import format_bytes
+from cleanplate.engine.admission import Admission, Size, list_sizes
+from cleanplate.engine.events import Event, Retried
+from cleanplate.engine.pauses import Pauses
+from cleanplate.errors import DeviceLostError, TooLittleMemoryError
+from cleanplate.models.request import Request
+from cleanplate.settings import RepairSettings
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is kept of an error: words, no frames. retry_same: whether the same size is worth another try."""
+
+    kind: ErrorKind
+    retry_same: bool
+    cause: str
+
+
+class Guard:
+    """Keeps work on one device within its memory. Its methods are for the one thread that owns the device.
+
+    device: where the networks are, or its memory (the virtual accelerator). emit: hears `Retried`, `Paused`
+    and `Cleaned`. queued_bytes: what pictures in queues take now. clock, sleep, stopping: see `Pauses`.
+    """
+
+    def __init__(
+        self,
+        settings: RepairSettings,
+        device: torch.device | DeviceMemory,
+        *,
+        emit: Callable[[Event], None] = lambda _: None,
+        queued_bytes: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        limit = settings.memory_limit
+        self.memory = open_memory(device, limit) if isinstance(device, torch.device) else device
+        self.admission = Admission(self.memory, limit, queued_bytes)
+        self.pauses = Pauses(
+            self.memory, settings.pause_interval, emit, clock=clock, sleep=sleep, stopping=stopping
+        )
+        self.emit = emit
+        self.out_of_memory_count = 0
+        self._peak_bytes = 0
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most held at once by work: on a CPU live tensors and queued pictures, on a card reserved."""
+        return self._peak_bytes
+
+    def attempt(self, request: Request[Item, Result]) -> list[Result | Exception]:
+        """Run a request in pieces that fit; for every item its result, or a TooLittleMemoryError.
+
+        An implementation of `models.request.Attempt`. What is not about memory goes through to the caller.
+        Raises DeviceLostError where the device can do nothing more in this process.
+        """
+        sizes = list_sizes(len(request.items), request.tiles)
+        results: list[Result | Exception] = []
+        # Within one request the size only goes up again when a ceiling has; so attempts are bounded by the
+        # number of sizes, and one more at each, for every item.
+        at = retried_at = -1
+        while len(results) < len(request.items):
+            if at < 0:
+                at, retried_at = self.admission.choose(request, sizes), -1
+            size = sizes[at]
+            items = request.items[len(results) : len(results) + size.batch]
+            smaller = _find_smaller(sizes, at, len(items))
+            done, failure = self._run(request, items, size, is_last=smaller is None)
+            if failure is None:
+                results.extend(done)
+                retried_at = -1
+                if self.admission.note_success(request, size):
+                    at = -1
+            elif failure.retry_same and retried_at != at:
+                retried_at = at
+                self._tell(request.stage, size, size, failure)
+            elif smaller is not None:
+                at = smaller
+                self.admission.lower(request, sizes[at])
+                self._tell(request.stage, size, sizes[at], failure)
+            else:
+                self._tell(request.stage, size, None, failure)
+                results.extend(_give_up(request.stage, size, failure) for _ in items)
+                retried_at = -1
+        return results
+
+    def before_batch(self) -> None:
+        """Wait if memory is short, within bounds; go on at the smallest sizes if cleaning did not help."""
+        if self.pauses.before_batch():
+            self.admission.lower_all()
+
+    def after_photos(self, count: int = 1) -> None:
+        """Tell that photographs are finished; cleans up now and then."""
+        self.pauses.after_photos(count)
+
+    def clean(self, reason: str) -> None:
+        """Give back what nothing uses, for instance before going idle."""
+        self.pauses.clean(reason)
+
+    def _run(
+        self, request: Request[Item, Result], items: Sequence[Item], size: Size, *, is_last: bool
+    ) -> tuple[list[Result], Failure | None]:
+        """The results of one piece, or what is left of its error; in that case nothing else is left."""
+        if is_last and self.admission.is_hopeless(cost := self.admission.predict_cost(request, size)):
+            return [], Failure(ErrorKind.SHRINK, False, f"needs {format_bytes(cost)}, more than is free")
+        results: list[Result] = []
+        failure: Failure | None = None
+        measuring = self._begin_measuring(request)
+        try:
+            with self.memory.metering():
+                results = request.run(items, size.tile)
+        except (RuntimeError, MemoryError, cv2.error) as error:
+            kind = classify_error(error)
+            if kind is ErrorKind.BUG:
+                raise
+            again = kind is ErrorKind.AMBIGUOUS or is_outside_allocator(error)
+            failure = Failure(kind, again, _first_line(error))
+        # Only here, with the error and its traceback gone, is there something to give back.
+        self._note_peak()
+        if failure is None:
+            if len(results) != len(items):
+                raise ValueError(f"stage {request.stage} gave {len(results)} results for {len(items)} items")
+            if measuring is not None:
+                held = (self.memory.read_peak() or 0) - measuring
+                self.admission.note_measured(request, Size(len(items), size.tile), held)
+            return results, None
+        if failure.kind is ErrorKind.STICKY:
+            raise DeviceLostError(f"{self.memory.device}: {failure.cause}; the process must be started again")
+        self.out_of_memory_count += 1
+        self.memory.release()
+        return [], failure
+
+    def _begin_measuring(self, request: Request[Item, Result]) -> int | None:
+        """Bytes held before a network's first run on this card; None where there is nothing to measure."""
+        measures = self.admission.wants_measuring(request.network)
+        if measures:
+            self.memory.release()  # what is already held idle would hide what the run takes
+        self.memory.reset_peak()
+        return self.memory.read().reserved_bytes if measures else None
+
+    def _note_peak(self) -> None:
+        queued = self.admission.queued_bytes() if self.admission.on_host else 0
+        self._peak_bytes = max(self._peak_bytes, (self.memory.read_peak() or 0) + queued)
+
+    def _tell(self, stage: str, size: Size, following: Size | None, failure: Failure) -> None:
+        self.emit(
+            Retried(
+                stage=stage,
+                batch=size.batch,
+                tile=size.tile,
+                next_batch=following.batch if following else 0,
+                next_tile=following.tile if following else None,
+                cause=failure.cause,
+            )
+        )
+
+
+def _find_smaller(sizes: Sequence[Size], at: int, count: int) -> int | None:
+    """Index of the next size that makes less of `count` items than they are; None where nothing does."""
+    for index in range(at + 1, len(sizes)):
+        if sizes[index].batch < count or sizes[index].tile is not None:
+            return index
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    """An error's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _give_up(stage: str, size: Size, failure: Failure) -> TooLittleMemoryError:
+    """The error of one item; each item has its own, so that none shares another's traceback."""
+    whole = "whole" if size.tile is None else f"in tiles of {size.tile} pixels"
+    return TooLittleMemoryError(
+        f"memory ran out at the smallest size (stage {stage}, one at a time, {whole}: {failure.cause})",
+        "close other programs, raise --memory-limit if one is given, or use another --device",
+    )
