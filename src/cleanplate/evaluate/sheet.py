@@ -34,7 +34,9 @@ class WorstSheet:
         self._seen = 0
 
     def add(self, scored: Scored) -> None:
-        """Show a result; its row is kept while it is among the worst."""
+        """Show a result; its row is kept while it is among the worst. A clean one left alone never is."""
+        if scored.score.is_clean and not scored.score.touched:
+            return
         self._seen += 1
         rank = -scored.score.gain
         if len(self._rows) == self._count and rank <= self._rows[0][0]:
@@ -44,9 +46,7 @@ class WorstSheet:
             heapq.heappop(self._rows)
 
     def write(self, path: Path) -> None:
-        """Write the sheet as a PNG, the worst row on top. Raises ValueError where nothing was added."""
-        if not self._rows:
-            raise ValueError("no result was added to the sheet")
+        """Write the sheet as a PNG, the worst row on top; headings alone where nothing was added."""
         rows = [row for _, _, row in sorted(self._rows, key=lambda kept: kept[:2], reverse=True)]
         Image.fromarray(np.concatenate([_draw_headings(), *rows])).save(path, format="PNG")
 
@@ -62,7 +62,7 @@ def draw_row(scored: Scored) -> NDArray[np.uint8]:
     score = scored.score
     caption = f"{score.name}  {score.kind}  opacity {score.opacity:.2f}"
     if score.is_clean:
-        caption += "  touched" if score.touched else "  untouched"
+        caption += f"  touched, whole {score.whole_before:.1f} -> {score.whole_after:.1f} dB"
     else:
         caption += f"  inside {score.inside_before:.1f} -> {score.inside_after:.1f} dB"
     if score.error is not None:

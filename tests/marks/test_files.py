@@ -1,0 +1,55 @@
+"""Marks as RGBA PNG files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cleanplate.errors import UsageError
+from cleanplate.marks import read_mark, write_mark
+from cleanplate.structures import Mark
+
+
+def test_round_trip_is_exact_to_half_a_level(tmp_path):
+    rng = np.random.default_rng(0)
+    mark = Mark(
+        alpha=rng.uniform(0, 1, (9, 14)).astype(np.float32),
+        rgb=rng.uniform(0, 1, (9, 14, 3)).astype(np.float32),
+    )
+    write_mark(mark, tmp_path / "mark.png")
+    back = read_mark(tmp_path / "mark.png")
+    assert back.kind == "given"
+    np.testing.assert_allclose(back.alpha, mark.alpha, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(back.rgb, mark.rgb, atol=0.5 / 255 + 1e-6)
+    write_mark(back, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "mark.png").read_bytes()
+
+
+def test_a_palette_with_transparency_is_a_mark(tmp_path):
+    picture = Image.new("RGBA", (4, 4), (255, 0, 0, 255))
+    picture.putpixel((0, 0), (0, 0, 0, 0))
+    picture.quantize(4).save(tmp_path / "palette.png")
+    mark = read_mark(tmp_path / "palette.png")
+    assert mark.alpha[0, 0] == 0
+    assert mark.alpha[3, 3] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "said"),
+    [
+        ("opaque.png", Image.new("RGB", (4, 4)), "no alpha channel"),
+        ("empty.png", Image.new("RGBA", (4, 4), (9, 9, 9, 0)), "wholly transparent"),
+    ],
+)
+def test_a_picture_that_is_no_mark_is_refused(tmp_path, name, picture, said):
+    picture.save(tmp_path / name)
+    with pytest.raises(UsageError, match=said) as caught:
+        read_mark(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path):
+    (tmp_path / "mark.png").write_bytes(b"not a picture")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_mark(tmp_path / "mark.png")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_mark(tmp_path / "missing.png")

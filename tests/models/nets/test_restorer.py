@@ -1,0 +1,40 @@
+"""The restorer's shapes and ranges."""
+
+import pytest
+import torch
+
+from cleanplate.models.nets.restorer import ResidualBlock, Restorer
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 64, 96), (2, 160, 32)])
+def test_planes_have_the_crops_size_and_their_ranges(batch, height, width):
+    with torch.no_grad():
+        planes = Restorer().eval()(torch.rand(batch, 4, height, width))
+    assert {name: tuple(plane.shape) for name, plane in planes.items()} == {
+        "matte": (batch, 1, height, width),
+        "opacity": (batch, 1, height, width),
+        "colour": (batch, 3, height, width),
+        "background": (batch, 3, height, width),
+    }
+    for name in ("opacity", "colour"):
+        assert planes[name].min() >= 0
+        assert planes[name].max() <= 1
+
+
+def test_a_fresh_network_leaves_the_photograph_nearly_as_it_is():
+    x = torch.rand(1, 4, 64, 64)
+    with torch.no_grad():
+        background = Restorer().eval()(x)["background"]
+    assert (background - x[:, :3]).abs().mean() < 0.2
+
+
+def test_a_fresh_residual_block_is_the_identity():
+    x = torch.rand(2, 8, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(ResidualBlock(8)(x), x)
+
+
+def test_planes_are_float32_under_autocast():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        planes = Restorer().eval()(torch.rand(1, 4, 32, 32))
+    assert planes["matte"].dtype == planes["opacity"].dtype == torch.float32
