@@ -1,0 +1,67 @@
+"""Thread settings."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+import torch
+
+from cleanplate.device import threads
+from cleanplate.device.threads import configure_threads, count_cores, read_threads
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    def pretend(count: int) -> None:
+        monkeypatch.setattr(threads, "count_cores", lambda: count)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("core_count", "wanted", "environment", "expected"),
+    [
+        (2, None, "", 2),
+        (2, 8, "", 2),
+        (2, 1, "", 1),
+        (4, None, "1", 1),
+        (2, None, "16", 2),
+        (2, None, "x", 2),
+    ],
+)
+def test_never_more_threads_than_cores(cores, monkeypatch, core_count, wanted, environment, expected):
+    cores(core_count)
+    monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    settings = configure_threads(wanted)
+    assert (settings.threads, settings.cores) == (expected, core_count)
+    assert read_threads() == settings
+
+
+@pytest.mark.parametrize(("physical", "quota", "expected"), [(64, 1, 1), (1, 8, 1), (None, 1, 1), (64, 0, 1)])
+def test_quota_bounds_cores(monkeypatch, physical, quota, expected):
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)  # noqa: ARG005  # its name is the keyword
+    monkeypatch.setattr(threads, "read_core_limit", lambda: quota)
+    assert count_cores() == expected
+
+
+def test_idle_threads_sleep_when_set_in_time():
+    script = (
+        "import os; os.environ.pop('OMP_WAIT_POLICY', None)\n"
+        "from cleanplate.device.threads import configure_threads\n"
+        "print(configure_threads(1).wait_policy)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "PASSIVE"
+
+
+def test_too_late_changes_nothing(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert configure_threads(1).wait_policy is None
