@@ -64,13 +64,16 @@ class TrainingOptions:
     """Steps between two lines of the log."""
 
     validate_every: int = 500
-    """Steps between two validations; the state is saved at each."""
+    """Steps between two validations."""
+
+    save_every: int = 100
+    """Steps between two savings of the state; it is saved at the end and when interrupted too."""
 
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "report_every", "validate_every"):
+        for name in ("batch_size", "report_every", "validate_every", "save_every"):
             self._want(name, getattr(self, name) >= 1, "a whole number from 1")
         for name in ("workers", "seed", "warmup_steps"):
             self._want(name, getattr(self, name) >= 0, "a whole number from 0")
@@ -131,6 +134,7 @@ def train(
             if state.step % options.validate_every == 0 or state.step == total_steps:
                 state.scores = validate(state.averaged)
                 _log(options.output, report, {"step": state.step, "validation": _round(state.scores)})
+            if state.step % options.save_every == 0:
                 _save_all(name, state, state_path, weights_path)
     finally:
         _save_all(name, state, state_path, weights_path)
