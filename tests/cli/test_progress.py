@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cleanplate.cli.closing import format_json, print_summary
 from cleanplate.cli.options import Watching
-from cleanplate.cli.progress import LINE_EVERY_SECONDS, Pace, PlainLines, ProgressBar, follow
+from cleanplate.cli.progress import LINE_EVERY_SECONDS, Heard, Pace, PlainLines, ProgressBar, follow
 from cleanplate.cli.wording import describe_event, describe_outcome
 from cleanplate.engine.events import (
     Cleaned,
@@ -133,7 +133,7 @@ def test_plain_lines_tell_problems_at_once_and_the_rest_now_and_then():
     assert stream.getvalue().splitlines() == [
         "4 photographs to look at, 1 finished before",
         FAILED_LINE,
-        "3 of 4 photographs; 0.3 a second, 3.3 s left",
+        "3 of 4 photographs; 1 failed, 0.3 a second, 3.3 s left",
         "a warning",
     ]
 
@@ -146,17 +146,19 @@ def test_verbose_plain_lines_name_every_photograph():
     assert stream.getvalue().splitlines() == ["1 photograph to look at", describe_outcome(REPAIRED)]
 
 
-def test_a_terminal_gets_a_bar_with_problems_above_it():
+def test_a_terminal_gets_a_bar_with_warnings_above_it():
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)
     with ProgressBar(console) as bar:
         bar(RunStarted(total=3, skipped=0))
         bar(PhotoFinished(outcome=REPAIRED))
         bar(PhotoFinished(outcome=FAILED))
+        bar(Warned(message="look [here]"))
         bar(MEMORY)
     shown = stream.getvalue()
-    assert FAILED_LINE in shown
+    assert "look [here]" in shown
     assert "a [1].jpg: repaired" not in shown
+    assert "1 failed" in shown
     assert "2/3" in shown
     assert "memory 1.2 GB, peak 1.5 GB" in shown
 
@@ -238,6 +240,16 @@ def test_the_closing_table_tells_all():
         FAILED_LINE,
         "a note",
     ]
+
+
+def test_notes_that_were_read_above_the_bar_are_not_printed_again():
+    stream, heard = io.StringIO(), Heard()
+    for event in (MEMORY, Warned(message="a note")):
+        heard(event)
+    told = summary(outcomes=(), notes=("a note", "advice"))
+    print_summary(told, Console(file=stream, width=100), leave_out=heard.warnings)
+    assert "a note" not in stream.getvalue()
+    assert "advice" in stream.getvalue()
 
 
 def test_a_dry_run_says_that_it_would():

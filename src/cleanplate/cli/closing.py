@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -14,8 +14,8 @@ from cleanplate.cli.wording import count, describe_outcome, show_duration
 from cleanplate.engine.summary import RunSummary
 
 
-def print_summary(summary: RunSummary, console: Console) -> None:
-    """Print the closing table, the failures with their reasons and the notes."""
+def print_summary(summary: RunSummary, console: Console, leave_out: Container[str] = ()) -> None:
+    """Print the closing table, the failures with their reasons, and the notes but those to leave out."""
     table = Table.grid(padding=(0, 2))
     for name, value in _rows(summary):
         table.add_row(Text(name, style="bold"), Text(value))
@@ -23,7 +23,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     for line in [describe_outcome(failure) for failure in summary.failures]:
         console.print(Text(line, style="red"), soft_wrap=True)
     for line in summary.notes:
-        console.print(Text(line), soft_wrap=True)
+        if line not in leave_out:
+            console.print(Text(line), soft_wrap=True)
 
 
 def format_json(summary: RunSummary) -> str:

@@ -19,8 +19,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cleanplate.cli.options import Watching
 from cleanplate.cli.wording import describe_event, describe_memory, describe_start, show_duration
-from cleanplate.engine.events import Event, MemorySampled, PhotoFinished, RunFinished, RunStarted, Subscriber
+from cleanplate.engine.events import (
+    Event,
+    MemorySampled,
+    PhotoFinished,
+    RunFinished,
+    RunStarted,
+    Subscriber,
+    Warned,
+)
 from cleanplate.errors import UsageError
+from cleanplate.structures import Verdict
 
 #: Seconds between two plain lines of progress.
 LINE_EVERY_SECONDS = 10.0
@@ -36,20 +45,23 @@ class Pace:
         self._peak_gpu_bytes = 0
         self.total = 0
         self.done = 0
+        self.failed = 0
 
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self.total, self.done, self._began = event.total, 0, self._clock()
+                self.total, self.done, self.failed = event.total, 0, 0
+                self._began = self._clock()
             case PhotoFinished():
                 self.done += 1
+                self.failed += event.outcome.verdict is Verdict.FAILED
             case MemorySampled():
                 self._peak_gpu_bytes = max(self._peak_gpu_bytes, event.gpu_reserved_bytes or 0)
                 self._memory = describe_memory(event, self._peak_gpu_bytes)
 
     def describe(self) -> str:
-        """Rate, time left and memory; what is not known yet is left out."""
-        said = []
+        """Failures, rate, time left and memory; what is not known yet is left out."""
+        said = [f"{self.failed} failed"] if self.failed else []
         elapsed = self._clock() - self._began
         if self.done and elapsed > 0:
             rate = self.done / elapsed
@@ -86,10 +98,13 @@ class PlainLines:
 
 
 class ProgressBar:
-    """A bar with rate, time left and memory; problems are printed above it."""
+    """A bar with failures, rate, time left and memory.
+
+    Above it stand the warnings, and every photograph if verbose; failures wait for the closing table.
+    """
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
-        self._lowest = logging.INFO if verbose else logging.WARNING
+        self._shown = (logging.INFO, logging.WARNING, logging.ERROR) if verbose else (logging.WARNING,)
         self._pace = Pace()
         self._progress = Progress(
             BarColumn(bar_width=None),
@@ -111,11 +126,22 @@ class ProgressBar:
     def __call__(self, event: Event) -> None:
         self._pace(event)
         said = describe_event(event)
-        if said is not None and said[0] >= self._lowest:
+        if said is not None and said[0] in self._shown:
             self._progress.console.print(said[1], markup=False, highlight=False, soft_wrap=True)
         self._progress.update(
             self._task, total=self._pace.total, completed=self._pace.done, pace=self._pace.describe()
         )
+
+
+class Heard:
+    """Keeps the warnings of a run, so that they need not be printed twice."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            self.warnings.append(event.message)
 
 
 def write_errors(event: Event) -> None:

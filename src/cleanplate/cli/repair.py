@@ -33,23 +33,21 @@ def run(arguments: argparse.Namespace) -> int:
 def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watching: Watching) -> int:
     """Repair photographs, show how it goes and print what it came to; returns the exit code."""
     _print_any_name()
-    if not watching.quiet:
-        for warning in settings.warnings:
-            print(f"cleanplate: warning: {warning}", file=sys.stderr)
     from rich.console import Console
 
     from cleanplate.cli.closing import format_json, print_summary
-    from cleanplate.cli.progress import follow
+    from cleanplate.cli.progress import Heard, follow
     from cleanplate.engine.run import repair_folder
     from cleanplate.engine.stop import StopRequest
 
-    stop = StopRequest()
+    stop, heard = StopRequest(), Heard()
     with follow(watching) as subscribers, stop_on_interrupt(stop, _say):
-        summary = repair_folder(inputs, output, settings, subscribers=subscribers, stop=stop)
+        summary = repair_folder(inputs, output, settings, subscribers=[*subscribers, heard], stop=stop)
     if watching.json:
         print(format_json(summary))
     elif not watching.quiet:
-        print_summary(summary, Console())
+        same_screen = sys.stdout.isatty() and sys.stderr.isatty()
+        print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
     return summary.exit_code
 
 
