@@ -220,8 +220,9 @@ def read_process_memory() -> int:
 
 def is_cuda_in_use() -> bool:
     """Whether this process has a CUDA context; asking makes none."""
-    torch = sys.modules.get("torch")
-    return torch is not None and bool(torch.cuda.is_initialized())
+    # Another thread may be in the middle of importing torch: then its parts are not there yet.
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    return bool(getattr(cuda, "is_initialized", bool)())
 
 
 def release_memory(device: torch.device) -> None:
