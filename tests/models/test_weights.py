@@ -34,7 +34,8 @@ def test_round_trip_is_exact_in_half_precision(tmp_path):
 
 def test_the_fingerprint_follows_the_content(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        write_weights(tmp_path / name, {"restorer": make_networks(seed)["restorer"]}, {})
+        metadata = {f"{name}{n}": "x" for n in range(9)}  # says nothing of the weights
+        write_weights(tmp_path / name, {"restorer": make_networks(seed)["restorer"]}, metadata)
     a, b, c = (read_weights(tmp_path / name)[1] for name in "abc")
     assert a == b != c
 
@@ -50,7 +51,8 @@ def test_networks_come_ready_to_run(embedded):
     assert_same_to_half_precision(networks.restorer, wanted["restorer"])
 
 
-def test_a_checkpoint_with_both_networks_replaces_both(embedded, tmp_path):
+@pytest.mark.usefixtures("embedded")
+def test_a_checkpoint_with_both_networks_replaces_both(tmp_path):
     given = make_networks(5)
     path = tmp_path / "given.safetensors"
     write_weights(path, given, {})
@@ -72,7 +74,8 @@ def test_a_checkpoint_with_one_network_keeps_the_other_embedded(embedded, tmp_pa
     assert networks.fingerprint == f"{read_weights(path)[1]}+{read_weights(embedded)[1]}"
 
 
-def test_a_missing_file_is_named_with_the_way_out(embedded, tmp_path):
+@pytest.mark.usefixtures("embedded")
+def test_a_missing_file_is_named_with_the_way_out(tmp_path):
     with pytest.raises(ModelError, match=r"nowhere\.safetensors: there is no such model; give a checkpoint"):
         load_networks(str(tmp_path / "nowhere.safetensors"))
 

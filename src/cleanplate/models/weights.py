@@ -64,8 +64,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  # not a mapping
-        fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            stored = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except FileNotFoundError as exc:
         raise ModelError(
             f"{path}: there is no such model; give a checkpoint made by `cleanplate train`, or 'embedded'"
@@ -75,11 +74,11 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
             f"{path}: not a readable .safetensors file ({exc}); give a checkpoint made by `cleanplate train`"
         ) from exc
     known = {"finder", "restorer"}
-    if not tensors or {name.split(".", 1)[0] for name in tensors} - known:
+    if not stored or {name.split(".", 1)[0] for name in stored} - known:
         raise ModelError(
             f"{path}: holds other networks than cleanplate's; give a checkpoint made by `cleanplate train`"
         )
-    return tensors, fingerprint
+    return {name: tensor.float() for name, tensor in stored.items()}, _fingerprint(stored)
 
 
 def load_into(network: nn.Module, name: str, tensors: Mapping[str, Tensor], origin: str) -> None:
@@ -110,6 +109,16 @@ def write_weights(path: Path, networks: Mapping[str, nn.Module], metadata: Mappi
     temporary = path.with_name(path.name + ".tmp")
     save_file(tensors, temporary, metadata={str(k): str(v) for k, v in metadata.items()})
     temporary.replace(path)
+
+
+def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """A checksum of names, shapes and values; of the file's bytes it would change with every writing, since
+    safetensors stores its metadata in no fixed order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

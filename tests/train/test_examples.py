@@ -1,0 +1,166 @@
+"""Examples: shapes, ranges, and that a seed decides them."""
+
+from itertools import islice
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.errors import UsageError
+from cleanplate.marks import Assets
+from cleanplate.train import examples
+from cleanplate.train.examples import (
+    Examples,
+    ExampleSource,
+    find_photos,
+    imitate_finder,
+    load_photo,
+    make_finder_examples,
+    make_restorer_examples,
+    split_photos,
+)
+from tests.train.conftest import draw_photo, write_photos
+
+
+def test_finder_crops_have_their_shapes_and_ranges(source):
+    for seed in range(8):
+        crops = make_finder_examples(source, np.random.default_rng(seed))
+        assert len(crops) == 2
+        for crop in crops:
+            assert {name: tuple(plane.shape) for name, plane in crop.items()} == {
+                "image": (3, 64, 64),
+                "target": (1, 64, 64),
+                "weight": (1, 64, 64),
+            }
+            assert all(plane.dtype == torch.float32 for plane in crop.values())
+            assert 0 <= crop["image"].min() <= crop["image"].max() <= 1
+            assert set(crop["target"].unique().tolist()) <= {0.0, 1.0}
+            assert set(crop["weight"].unique().tolist()) <= {torch.tensor(0.2).item(), 1.0}
+
+
+def test_finder_crops_come_smaller_where_the_photograph_is_large(tmp_path):
+    path = tmp_path / "large.png"
+    cv2.imwrite(str(path), draw_photo(0, 300, 400))
+    large = ExampleSource(photos=(path,), assets=Assets(), crop_px=64, per_photo=1)
+    crops = [make_finder_examples(large, np.random.default_rng(seed))[0] for seed in range(6)]
+    assert all(crop["image"].shape == (3, 64, 64) for crop in crops)
+
+
+def test_restorer_crops_fit_the_formula(source):
+    marked = 0
+    for seed in range(8):
+        for crop in make_restorer_examples(source, np.random.default_rng(seed)):
+            assert crop["image"].shape == (4, 64, 64)
+            assert crop["matte"].shape == crop["alpha"].shape == (1, 64, 64)
+            assert crop["colour"].shape == crop["clean"].shape == (3, 64, 64)
+            assert all(plane.dtype == torch.float32 for plane in crop.values())
+            assert all(plane.min() >= -1e-6 and plane.max() <= 1.002 for plane in crop.values())
+            blended = crop["clean"] * (1 - crop["alpha"]) + crop["colour"] * crop["alpha"]
+            assert (blended - crop["image"][:3]).abs().mean() < 0.06  # JPEG lies between
+            marked += bool(crop["alpha"].max() > 0.1)
+    assert marked >= 6
+
+
+def test_most_crops_show_the_mark(source):
+    kept = ExampleSource(photos=source.photos, assets=Assets(), crop_px=64, per_photo=4, clean_share=0.0)
+    shown = [
+        bool(crop["target"].any())
+        for seed in range(10)
+        for crop in make_finder_examples(kept, np.random.default_rng(seed))
+    ]
+    assert np.mean(shown) > 0.6
+
+
+def test_clean_photographs_have_no_target(source):
+    clean = ExampleSource(photos=source.photos, assets=Assets(), crop_px=64, clean_share=1.0)
+    for crop in make_finder_examples(clean, np.random.default_rng(0)):
+        assert not crop["target"].any()
+        assert (crop["weight"] == 1).all()
+
+
+def test_a_seed_decides_the_stream(source):
+    def first(seed: int) -> list[torch.Tensor]:
+        stream = iter(Examples(source, make_finder_examples, seed))
+        return [example["image"] for example in islice(stream, 5)]
+
+    assert all(torch.equal(a, b) for a, b in zip(first(1), first(1), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first(1), first(2), strict=True))
+
+
+def test_workers_draw_different_examples(source, monkeypatch):
+    drawn = []
+    for number in range(2):
+        monkeypatch.setattr(
+            examples, "get_worker_info", lambda n=number: SimpleNamespace(id=n, num_workers=2)
+        )
+        stream = iter(Examples(source, make_finder_examples, 1))
+        drawn.append([example["image"] for example in islice(stream, 3)])
+    assert not any(torch.equal(a, b) for a in drawn[0] for b in drawn[1])
+
+
+def test_an_imitated_finder_is_rough_but_related():
+    mask = np.zeros((64, 96), bool)
+    mask[20:40, 30:70] = True
+    seen = [imitate_finder(mask, np.random.default_rng(seed)) for seed in range(30)]
+    for probability in seen:
+        assert probability.shape == mask.shape
+        assert probability.dtype == np.float32
+        assert 0 <= probability.min() <= probability.max() <= 1
+    mean = np.mean(seen, axis=0)
+    assert mean[mask].mean() > 0.4
+    assert mean[~mask].mean() < 0.2
+
+
+def test_photographs_are_found_by_name_below_a_folder(tmp_path):
+    write_photos(tmp_path / "b", 2)
+    write_photos(tmp_path / "a", 1)
+    (tmp_path / "notes.txt").write_text("no photograph")
+    assert [p.relative_to(tmp_path).as_posix() for p in find_photos(tmp_path)] == [
+        "a/photo-00.jpg", "b/photo-00.jpg", "b/photo-01.jpg",
+    ]  # fmt: skip
+
+
+def test_every_tenth_photograph_is_held_out(tmp_path):
+    write_photos(tmp_path / "photos", 12)
+    kept, held_out = split_photos(tmp_path / "photos")
+    assert [p.stem for p in held_out] == ["photo-00", "photo-10"]
+    assert len(kept) == 10
+    assert not set(kept) & set(held_out)
+
+
+def test_a_folder_to_validate_on_is_taken_as_it_is(tmp_path):
+    photos, others = write_photos(tmp_path / "photos", 3), write_photos(tmp_path / "others", 2)
+    assert split_photos(tmp_path / "photos", tmp_path / "others") == (photos, others)
+
+
+def test_folders_without_photographs_are_named(tmp_path):
+    write_photos(tmp_path / "one", 1)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match="none: no photographs are there"):
+        split_photos(tmp_path / "none")
+    with pytest.raises(UsageError, match="none: no photographs are there"):
+        split_photos(tmp_path / "one", tmp_path / "none")
+    with pytest.raises(UsageError, match="too few to hold one out"):
+        split_photos(tmp_path / "one")
+
+
+def test_a_loaded_photograph_is_within_its_limits(photos):
+    for seed in range(10):
+        loaded = load_photo(photos[0], np.random.default_rng(seed), longest=180, shortest=100)
+        assert loaded.dtype == np.uint8
+        assert loaded.flags.c_contiguous
+        assert max(loaded.shape[:2]) <= 181
+        assert min(loaded.shape[:2]) >= 100
+
+
+def test_a_small_photograph_is_enlarged_to_the_crop(photos):
+    assert min(load_photo(photos[0], np.random.default_rng(0), 1000, shortest=256).shape[:2]) >= 256
+
+
+@pytest.mark.parametrize("content", [b"", b"no photograph"])
+def test_a_file_that_is_no_photograph_is_named(tmp_path, content):
+    (tmp_path / "bad.jpg").write_bytes(content)
+    with pytest.raises(UsageError, match=r"bad\.jpg: cannot be decoded"):
+        load_photo(tmp_path / "bad.jpg", np.random.default_rng(0), 200)

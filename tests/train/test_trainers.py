@@ -1,0 +1,52 @@
+"""Training the two networks by their own entry, from the weights of a file."""
+
+import pytest
+import torch
+
+from cleanplate.errors import ModelError
+from cleanplate.marks import Assets
+from cleanplate.models import weights
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.restorer import Restorer
+from cleanplate.models.weights import read_weights, write_weights
+from cleanplate.train import finder, restorer
+from cleanplate.train.finder import train_finder
+from cleanplate.train.loop import TrainingOptions
+from cleanplate.train.restorer import train_restorer
+
+TRAINERS = {"finder": train_finder, "restorer": train_restorer}
+
+
+@pytest.fixture
+def embedded(tmp_path, monkeypatch):
+    """A weights file that stands for the package's, and validation on two pictures."""
+    torch.manual_seed(1)
+    path = tmp_path / "embedded.safetensors"
+    write_weights(path, {"finder": Finder(), "restorer": Restorer()}, {})
+    monkeypatch.setattr(weights, "_read_embedded", lambda: read_weights(path))
+    monkeypatch.setattr(finder, "VALIDATION_PHOTOS", 1)
+    monkeypatch.setattr(restorer, "VALIDATION_CROPS", 3)
+    return path
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_training_starts_from_given_weights(name, source, photos, embedded, tmp_path):
+    options = TrainingOptions(
+        output=tmp_path / "out", examples=2, batch_size=2, learning_rate=1e-9, workers=0, report_every=1
+    )
+    lines = []
+    path = TRAINERS[name](source, (photos, Assets()), options, lines.append, "embedded")
+    trained, given = read_weights(path)[0], read_weights(embedded)[0]
+    assert {n.split(".", 1)[0] for n in trained} == {name}
+    for tensor_name, tensor in trained.items():
+        torch.testing.assert_close(tensor, given[tensor_name], atol=1e-4, rtol=1e-3)
+    assert len(lines) == 2
+    assert "validation" in lines[1]
+
+
+@pytest.mark.usefixtures("embedded")
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_weights_to_start_from_that_are_missing_are_named(name, source, photos, tmp_path):
+    options = TrainingOptions(output=tmp_path / "out", examples=12, workers=0)
+    with pytest.raises(ModelError, match=r"lost\.safetensors: there is no such model"):
+        TRAINERS[name](source, (photos, Assets()), options, print, str(tmp_path / "lost.safetensors"))
