@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from cleanplate.engine.events import Cleaned, Event, Paused, PhotoFinished, RunStarted, Warned
 from cleanplate.engine.summary import RunSummary, Usage, advise
@@ -22,6 +25,7 @@ class Counters:
         self._seconds: dict[str, float] = defaultdict(float)
         self._pauses: list[str] = []
         self._warnings: list[str] = []
+        self._metered_peak_bytes: int | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -31,7 +35,7 @@ class Counters:
             case PhotoFinished():
                 self._outcomes.append(event.outcome)
                 for stage, seconds in event.outcome.seconds.items():
-                    self.add_seconds(stage, seconds)
+                    self._seconds[stage] += seconds
             case Paused():
                 self._pauses.append(f"{event.reason} ({event.seconds:.1f} s)")
             case Cleaned():
@@ -39,9 +43,18 @@ class Counters:
             case Warned():
                 self._warnings.append(event.message)
 
-    def add_seconds(self, stage: str, seconds: float) -> None:
-        """Time that belongs to no photograph (loading the networks, planning)."""
-        self._seconds[stage] += seconds
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Count time that belongs to no photograph (loading the networks, planning)."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - began
+
+    def note_peak(self, metered_bytes: int | None) -> None:
+        """Keep what the policy metered."""
+        self._metered_peak_bytes = metered_bytes
 
     def summarise(
         self, *, finished_before: tuple[Outcome, ...], interrupted: bool, usage: Usage
@@ -62,7 +75,7 @@ class Counters:
             seconds_by_stage=dict(self._seconds),
             wall_seconds=now - self._began,
             work_seconds=now - (self._work_began or now),
-            usage=usage,
+            usage=replace(usage, metered_peak_bytes=self._metered_peak_bytes),
             pauses=tuple(self._pauses),
             notes=tuple(notes),
         )

@@ -58,8 +58,8 @@ class Cleaned(Event):
 class Retried(Event):
     """A piece of work failed for want of memory and is tried again, or given up.
 
-    stage, batch, tile: what failed (tile: edge in pixels, None: whole). next_batch, next_tile: what comes next;
-    next_batch 0: nothing, the item has failed. cause: the error's first line.
+    stage, batch, tile: what failed (tile: edge in pixels, None: whole). next_batch, next_tile: what comes
+    next; next_batch 0: nothing, the item has failed. cause: the error's first line.
     """
 
     stage: str
@@ -90,7 +90,7 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The last event of every run that began, interrupted or not."""
+    """The last event of a run that came to its end, interrupted or not; not of one that an error ended."""
 
     summary: RunSummary
 
@@ -107,6 +107,11 @@ class EventStream:
     def __init__(self, subscribers: Sequence[Subscriber] = ()) -> None:
         self._subscribers = list(subscribers)
         self._lock = threading.RLock()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell it every event from now on."""
+        with self._lock:
+            self._subscribers.append(subscriber)
 
     def emit(self, event: Event) -> None:
         """Tell everyone. Never raises an Exception."""

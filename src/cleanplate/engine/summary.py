@@ -20,6 +20,7 @@ class Usage:
     cpu_share: of all the machine's processors over the whole run, in [0, 1].
     memory_bytes, peak_memory_bytes: resident memory of this process, at the end and at its highest.
     gpu_*: the highest this process's torch had allocated and reserved on the GPU.
+    metered_peak_bytes: the most that live tensors and queued pictures took together.
     """
 
     cpu_share: float = 0.0
@@ -27,6 +28,7 @@ class Usage:
     peak_memory_bytes: int | None = None
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
+    metered_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class RunSummary:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many photographs were repaired, clean, under_threshold, failed, and skipped as finished before."""
+        """How many were repaired, clean, under_threshold, failed, and skipped as finished before."""
         counts = {verdict.value: 0 for verdict in Verdict}
         for outcome in self.outcomes:
             counts[outcome.verdict.value] += 1
@@ -102,6 +104,7 @@ class RunSummary:
                 "peak_resident_bytes": self.usage.peak_memory_bytes,
                 "gpu_peak_allocated_bytes": self.usage.gpu_allocated_bytes,
                 "gpu_peak_reserved_bytes": self.usage.gpu_reserved_bytes,
+                "metered_peak_bytes": self.usage.metered_peak_bytes,
             },
             "pauses": list(self.pauses),
             "notes": list(self.notes),

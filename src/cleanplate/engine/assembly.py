@@ -1,0 +1,35 @@
+"""Building the pipeline that settings ask for, once a process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from cleanplate.pipeline.base import Pipeline
+from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
+
+
+def build_pipeline(settings: RepairSettings) -> Pipeline:
+    """The pipeline for these settings; the same one again as long as they and the checkpoint are the same.
+
+    Raises ModelError for a network that cannot be loaded, UsageError for a device that is not there.
+    """
+    return _build(settings, _state_of(settings.model))
+
+
+@lru_cache(maxsize=2)
+def _build(settings: RepairSettings, _checkpoint: tuple[int, int] | None) -> Pipeline:
+    from cleanplate.pipeline.assemble import assemble_pipeline
+
+    return assemble_pipeline(settings)
+
+
+def _state_of(model: str) -> tuple[int, int] | None:
+    """Size and time of change of a checkpoint: one that was trained on is another one."""
+    if model == EMBEDDED_MODEL:
+        return None
+    try:
+        status = Path(model).stat()
+    except OSError:
+        return None  # loading it says what is wrong
+    return status.st_size, status.st_mtime_ns

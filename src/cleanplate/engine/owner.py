@@ -1,0 +1,120 @@
+"""The owner of the device: the one that runs networks. Here it lives in this process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from cleanplate.engine.policy import Policy
+from cleanplate.errors import DeviceLostError
+from cleanplate.models.request import Attempt, Request
+from cleanplate.pipeline.base import Pipeline
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Photo, Repair
+
+_log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: The stage for what a pipeline does between its requests: masks, crops, compositing.
+BETWEEN = "compose"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of one photograph on the device. seconds: by stage, its even part of the batch's."""
+
+    result: Repair | Exception
+    seconds: Mapping[str, float]
+
+
+class DeviceOwner(Protocol):
+    """Repairs batches, one after the other, on one thread. A child process can stand behind it."""
+
+    def repair(self, photos: Sequence[Photo]) -> list[Answer]:
+        """One answer a photograph, in order. Only what ends the whole run is raised."""
+        ...
+
+
+class LocalOwner:
+    """Runs a pipeline in this process, under a policy."""
+
+    def __init__(self, pipeline: Pipeline, settings: RepairSettings, policy: Policy) -> None:
+        self._pipeline = pipeline
+        self._settings = settings
+        self._policy = policy
+
+    def repair(self, photos: Sequence[Photo]) -> list[Answer]:
+        """One answer a photograph. A batch that fails as a whole is tried again one by one.
+
+        Raises DeviceLostError where nothing more can be done on the device.
+        """
+        answers = self._try_together(photos)
+        if any(isinstance(answer.result, _BatchError) for answer in answers):
+            answers = [self._try_alone(photo) for photo in photos]
+        self._policy.after_photos(len(photos))
+        return answers
+
+    def _try_alone(self, photo: Photo) -> Answer:
+        (answer,) = self._try_together([photo])
+        if isinstance(answer.result, _BatchError):
+            return Answer(answer.result.error, answer.seconds)
+        return answer
+
+    def _try_together(self, photos: Sequence[Photo]) -> list[Answer]:
+        clock = _StageClock()
+        error: Exception | None = None
+        try:
+            results = self._pipeline.repair(photos, self._settings, clock.timing(self._policy.attempt))
+            if len(results) != len(photos):
+                raise RuntimeError(f"the pipeline gave {len(results)} results for {len(photos)} photographs")
+        except DeviceLostError:
+            raise
+        except Exception as exc:  # one photograph's trouble, of whatever kind, must not end the batch
+            _log.debug("a batch of %d failed", len(photos), exc_info=True)
+            error = exc
+        # Outside the except block, and without its frames: they hold every array of the failed batch.
+        if error is not None:
+            results = [_BatchError(error.with_traceback(None))] * len(photos)
+        seconds = clock.shares(len(photos))
+        return [Answer(_without_frames(result), seconds) for result in results]
+
+
+class _BatchError(Exception):
+    """Says that an error came from the batch as a whole."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _StageClock:
+    """Times requests by stage; what is left of the batch's time is `BETWEEN`."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    def timing(self, attempt: Attempt) -> Attempt:
+        def timed(request: Request[Item, Result]) -> list[Result | Exception]:
+            began = time.perf_counter()
+            try:
+                return attempt(request)
+            finally:
+                self._seconds[request.stage] += time.perf_counter() - began
+
+        return timed
+
+    def shares(self, count: int) -> Mapping[str, float]:
+        """Seconds by stage for each of `count` photographs."""
+        rest = time.perf_counter() - self._began - sum(self._seconds.values())
+        return {stage: seconds / count for stage, seconds in {**self._seconds, BETWEEN: rest}.items()}
+
+
+def _without_frames(result: Repair | Exception) -> Repair | Exception:
+    return result.with_traceback(None) if isinstance(result, Exception) else result

@@ -1,0 +1,79 @@
+"""What decides about memory and pauses while photographs go through, and the one place where it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from cleanplate.device.memory import read_system_memory
+from cleanplate.engine.events import Event
+from cleanplate.models.request import Attempt, plainly
+from cleanplate.settings import RepairSettings
+
+#: Of the memory to work in, what pictures that wait for their turn may take; the rest is the networks'.
+QUEUE_SHARE = 0.25
+
+#: Waiting pictures beyond this make nothing quicker: it is forty photographs of 12 megapixels.
+MOST_QUEUE_BYTES = 8 << 30
+
+#: Of what is free, what a run works in where `--memory-limit` says nothing.
+FREE_SHARE = 0.8
+
+
+class Policy(Protocol):
+    """Decides in what pieces network work is done and when to pause. Its methods are the device owner's.
+
+    before_batch: called before the next photographs are taken up; may wait, within bounds.
+    after_photos: called when `count` more photographs have been through the networks; may clean up.
+    peak_bytes: the most that metered work has held at once; None where nothing is metered.
+    """
+
+    @property
+    def attempt(self) -> Attempt: ...
+
+    @property
+    def peak_bytes(self) -> int | None: ...
+
+    def before_batch(self) -> None: ...
+
+    def after_photos(self, count: int) -> None: ...
+
+
+class PlainPolicy:
+    """Everything at once, no pauses, nothing metered: what `--no-optimize` asks for."""
+
+    attempt = staticmethod(plainly)
+    peak_bytes: int | None = None
+
+    def before_batch(self) -> None:
+        """Never waits."""
+
+    def after_photos(self, count: int) -> None:
+        """Never cleans up."""
+
+
+def choose_policy(
+    settings: RepairSettings,
+    *,
+    emit: Callable[[Event], None],
+    queued_bytes: Callable[[], int],
+    stopping: Callable[[], bool],
+) -> Policy:
+    """The policy of a run: the guard, or none where the user wants it plain.
+
+    emit: hears of pauses, clean-ups and retries. queued_bytes: what pictures in queues take now. stopping:
+    whether waiting has lost its point.
+    """
+    if not settings.optimize:
+        return PlainPolicy()
+    from cleanplate.device.selection import resolve_device
+    from cleanplate.engine.guard import Guard
+
+    device = resolve_device(settings.device)
+    return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, stopping=stopping)
+
+
+def choose_queue_bytes(settings: RepairSettings) -> int:
+    """What decoded pictures may take together, from reading to writing."""
+    work_bytes = settings.memory_limit or int(FREE_SHARE * read_system_memory()[0])
+    return min(MOST_QUEUE_BYTES, int(QUEUE_SHARE * work_bytes))

@@ -1,0 +1,166 @@
+"""Repairing folders: the program, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.conveyor import Conveyor
+from cleanplate.engine.counters import Counters
+from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
+from cleanplate.engine.journal import Journal
+from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.plan import Plan, make_plan
+from cleanplate.engine.policy import choose_policy, choose_queue_bytes
+from cleanplate.engine.schedule import Overlap, work_plainly
+from cleanplate.engine.stop import StopRequest
+from cleanplate.engine.summary import RunSummary
+from cleanplate.engine.usage import UsageSampler
+from cleanplate.engine.work import Failed, Workbench
+from cleanplate.engine.workspace import Workspace
+from cleanplate.errors import PhotoError
+from cleanplate.images.discover import Discovery, discover
+from cleanplate.pipeline.base import Pipeline
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Outcome
+
+__all__ = ["StopRequest", "repair_folder"]
+
+
+def repair_folder(
+    inputs: Sequence[Path | str] | Path | str,
+    output: Path | str,
+    settings: RepairSettings = RepairSettings(),  # noqa: B008  # frozen: one for all calls is safe
+    *,
+    pipeline: Pipeline | None = None,
+    subscribers: Sequence[Callable[[Event], None]] = (),
+    stop: StopRequest | None = None,
+) -> RunSummary:
+    """Find the visible marks in photographs and write the photographs without them to `output`.
+
+    inputs: folders and photographs. pipeline: None: the one that `settings` ask for. subscribers: told every
+    event, in the thread where it happens. stop: a request on it ends the run when what is in hand is done.
+
+    The same call again goes on where an earlier one ended. A photograph that cannot be handled is an outcome
+    in the summary, with its cause and remedy, and stops no other.
+
+    Raises UsageError before any work (no such input, an output that cannot be used or is in use), ModelError
+    for a network that cannot be loaded.
+    """
+    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
+    counters = Counters()
+    events = EventStream([counters, *subscribers])
+    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest())
+    with UsageSampler(events) as usage, ExitStack() as held:
+        for warning in settings.warnings:
+            events.emit(Warned(message=warning))
+        found = run.discover()
+        if found.sources or found.problems:
+            with counters.timing("load networks"):
+                chosen = build_pipeline(settings) if pipeline is None else pipeline
+            journal = held.enter_context(run.open_workspace())
+            finished_before = run.work(found, chosen, journal)
+        else:
+            finished_before = run.find_nothing()
+        usage.stop()
+        summary = counters.summarise(
+            finished_before=finished_before, interrupted=run.stop.requested, usage=usage.read()
+        )
+        events.emit(RunFinished(summary=summary))
+    return summary
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What the steps of one run share."""
+
+    inputs: Sequence[Path]
+    workspace: Workspace
+    settings: RepairSettings
+    events: EventStream
+    counters: Counters
+    stop: StopRequest
+
+    def discover(self) -> Discovery:
+        return discover(
+            self.inputs,
+            self.workspace.output,
+            recursive=self.settings.recursive,
+            limit=self.settings.limit,
+            format=self.settings.format,
+        )
+
+    def find_nothing(self) -> tuple[Outcome, ...]:
+        """An empty folder is no error, but its owner should know."""
+        where = ", ".join(str(given) for given in self.inputs)
+        hint = "" if self.settings.recursive else "; --recursive searches the folders inside too"
+        self.events.emit(RunStarted(total=0, skipped=0, dry_run=self.settings.dry_run))
+        self.events.emit(Warned(message=f"no photographs were found in {where}{hint}"))
+        return ()
+
+    def open_workspace(self) -> AbstractContextManager[Journal | None]:
+        """The output folder, held for this run; for a dry run nothing, which writes nothing."""
+        return nullcontext() if self.settings.dry_run else self._journalling()
+
+    @contextmanager
+    def _journalling(self) -> Iterator[Journal]:
+        with self.workspace.opened() as journal:
+            self.events.subscribe(journal)
+            yield journal
+
+    def work(self, found: Discovery, pipeline: Pipeline, journal: Journal | None) -> tuple[Outcome, ...]:
+        """Do what is to be done; the outcomes of what was finished before."""
+        key = f"{self.settings.result_key}-{pipeline.fingerprint}"
+        with self.counters.timing("plan"):
+            history = self.workspace.read_history()
+            plan = make_plan(
+                found.sources, self.workspace, history, key=key, overwrite=self.settings.overwrite
+            )
+        refused = [*self._describe(found.problems), *_describe_refusals(plan)]
+        self.events.emit(
+            RunStarted(
+                total=len(plan.jobs) + len(refused),
+                skipped=len(plan.finished),
+                key=key,
+                dry_run=self.settings.dry_run,
+            )
+        )
+        self._do(plan, refused, pipeline, journal, key)
+        return plan.finished
+
+    def _do(
+        self, plan: Plan, refused: Sequence[Failed], pipeline: Pipeline, journal: Journal | None, key: str
+    ) -> None:
+        conveyor = Conveyor(choose_queue_bytes(self.settings))
+        policy = choose_policy(
+            self.settings,
+            emit=self.events.emit,
+            queued_bytes=lambda: conveyor.held_bytes,
+            stopping=lambda: self.stop.requested or conveyor.error is not None,
+        )
+        owner = LocalOwner(pipeline, self.settings, policy)
+        bench = Workbench(self.settings, owner, self.workspace, journal, self.events, key)
+        for failed in refused:
+            bench.store(failed)
+        if self.settings.optimize:
+            Overlap(bench, policy, self.stop, self.settings, conveyor).run(plan.jobs)
+        else:
+            work_plainly(plan.jobs, bench, policy, self.stop)
+        self.counters.note_peak(policy.peak_bytes)
+
+    def _describe(self, problems: Sequence[PhotoError]) -> list[Failed]:
+        """What looked like a photograph and is none, under its name below its input."""
+        return [Failed(problem.path, self._name(problem.path), problem) for problem in problems]
+
+    def _name(self, path: Path) -> str:
+        for root in self.inputs:
+            if path != root and path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        return path.name
+
+
+def _describe_refusals(plan: Plan) -> list[Failed]:
+    return [Failed(refusal.source.path, refusal.source.relative, refusal.error) for refusal in plan.refusals]
