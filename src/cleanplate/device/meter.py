@@ -168,7 +168,7 @@ class _MeteringMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled here; else torch would import its compiler for the mode: 3 seconds and 80 MB."""
+        """Nothing is compiled here; else torch would import its compiler for this: 3 seconds and 80 MB."""
         return False
 
     def __torch_dispatch__(

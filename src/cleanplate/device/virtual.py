@@ -82,10 +82,10 @@ class VirtualAccelerator:
             process_bytes=read_process_memory(),
         )
 
-    def release(self) -> None:
+    def release(self, *, thorough: bool = True) -> None:
         """Collect garbage; counted in `releases`."""
         self.releases += 1
-        release_memory(self.device)
+        release_memory(self.device, thorough=thorough)
 
     def metering(self) -> AbstractContextManager[None]:
         """Count this thread's tensors against the budget."""

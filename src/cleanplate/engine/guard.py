@@ -29,6 +29,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+#: Share of the time that looking through all objects for garbage may take while failures come thick and fast.
+THOROUGH_SHARE = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What is kept of an error: words, no frames. retry_same: whether the same size is worth another try."""
@@ -65,6 +69,8 @@ class Guard:
         self.emit = emit
         self.out_of_memory_count = 0
         self._peak_bytes = 0
+        self._clock = clock
+        self._thorough_from = clock()
 
     @property
     def peak_bytes(self) -> int:
@@ -150,8 +156,16 @@ class Guard:
         if failure.kind is ErrorKind.STICKY:
             raise DeviceLostError(f"{self.memory.device}: {failure.cause}; the process must be started again")
         self.out_of_memory_count += 1
-        self.memory.release()
+        self._release()
         return [], failure
+
+    def _release(self) -> None:
+        """Clean up after a failure; thoroughly as long as that takes little of the time."""
+        began = self._clock()
+        thorough = began >= self._thorough_from
+        self.memory.release(thorough=thorough)
+        if thorough:
+            self._thorough_from = began + (self._clock() - began) / THOROUGH_SHARE
 
     def _begin_measuring(self, request: Request[Item, Result]) -> int | None:
         """Bytes held before a network's first run on this card; None where there is nothing to measure."""
