@@ -63,7 +63,7 @@ startup: $(INSTALLED) ## how long `cleanplate --help` takes
 
 clean: ## remove the environment, caches and the demo's pictures
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
-		.coverage .coverage.* coverage.xml demo/input demo/output demo/before-after.png
+		.coverage .coverage.* coverage.xml demo/input demo/output demo/before-after.jpg
 	find src tests demo benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints-cpu.txt

@@ -20,9 +20,10 @@ from cleanplate.marks import PlacedMark, composite
 from cleanplate.marks.draw import TextStyle, draw_text, finish, rotate, tile
 
 HERE = Path(__file__).resolve().parent
-INPUT, OUTPUT, PICTURE = HERE / "input", HERE / "output", HERE / "before-after.png"
+INPUT, OUTPUT, PICTURE = HERE / "input", HERE / "output", HERE / "before-after.jpg"
 MASKS = OUTPUT / ".cleanplate" / "masks"
-ROW_HEIGHT_PX, GAP_PX = 300, 12
+ROW_HEIGHT_PX, GAP_PX, HEADING_PX = 260, 10, 36
+HEADING = "before  |  what was found  |  after"
 
 Rgb = NDArray[np.uint8]
 
@@ -113,37 +114,35 @@ def write_marked(photograph: Photograph, folder: Path) -> Path:
 
 
 def draw_before_after(path: Path) -> None:
-    """A picture with a row a photograph: before, after."""
+    """A picture with a row a photograph: before, the mask, after."""
     rows = [
-        _draw_row(INPUT / photograph.name, OUTPUT / photograph.name)
-        for photograph in PHOTOGRAPHS
-        if photograph.mark is not None and (OUTPUT / photograph.name).exists()
+        _draw_row([INPUT / name, MASKS / f"{name}.png", OUTPUT / name])
+        for name in (photograph.name for photograph in PHOTOGRAPHS if photograph.mark is not None)
+        if (OUTPUT / name).exists()
     ]
     if not rows:
         return
-    sheet = Image.new(
-        "RGB", (max(row.width for row in rows), sum(row.height + GAP_PX for row in rows) + 40), "white"
-    )
-    pen = ImageDraw.Draw(sheet)
-    pen.text((8, 6), "before (left), after cleanplate (right)", fill="black", font=_font(22))
-    top = 40
+    height = HEADING_PX + sum(row.height + GAP_PX for row in rows)
+    sheet = Image.new("RGB", (max(row.width for row in rows), height), "white")
+    ImageDraw.Draw(sheet).text((8, 6), HEADING, fill="black", font=_font(20))
+    top = HEADING_PX
     for row in rows:
         sheet.paste(row, (0, top))
         top += row.height + GAP_PX
-    sheet.save(path)
+    sheet.save(path, quality=90)
 
 
-def _draw_row(before: Path, after: Path) -> Image.Image:
-    pictures = []
-    for path in (before, after):
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
-        pictures.append(
-            picture.resize((round(picture.width * ROW_HEIGHT_PX / picture.height), ROW_HEIGHT_PX))
-        )
-    row = Image.new("RGB", (sum(picture.width for picture in pictures) + GAP_PX, ROW_HEIGHT_PX), "white")
-    row.paste(pictures[0], (0, 0))
-    row.paste(pictures[1], (pictures[0].width + GAP_PX, 0))
+def _draw_row(paths: list[Path]) -> Image.Image:
+    """Pictures of one photograph side by side; black where a file is missing (nothing found, so no mask)."""
+    with Image.open(paths[0]) as first:
+        width = round(first.width * ROW_HEIGHT_PX / first.height)
+    row = Image.new("RGB", (len(paths) * (width + GAP_PX) - GAP_PX, ROW_HEIGHT_PX), "white")
+    for number, path in enumerate(paths):
+        shown = Image.new("RGB", (width, ROW_HEIGHT_PX))
+        if path.exists():
+            with Image.open(path) as opened:
+                shown = opened.convert("RGB").resize(shown.size, Image.Resampling.LANCZOS)
+        row.paste(shown, (number * (width + GAP_PX), 0))
     return row
 
 

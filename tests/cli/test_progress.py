@@ -59,7 +59,7 @@ class Clock:
 def summary(**changes) -> RunSummary:
     given = {
         "outcomes": (REPAIRED, CLEAN, FAILED),
-        "seconds_by_stage": {"read": 1.5, "remove": 62.0},
+        "seconds_by_stage": {"plan": 0.01, "read": 1.5, "remove": 62.0},
         "wall_seconds": 10.0,
         "work_seconds": 6.0,
         "usage": Usage(cpu_share=0.83, memory_bytes=10**9, peak_memory_bytes=2 * 10**9),

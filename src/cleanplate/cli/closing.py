@@ -43,7 +43,8 @@ def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
     if summary.remaining:
         yield "not reached", str(summary.remaining)
     yield "time", _describe_time(summary)
-    stages = [f"{stage} {show_duration(seconds)}" for stage, seconds in summary.seconds_by_stage.items()]
+    by_stage = {stage: seconds for stage, seconds in summary.seconds_by_stage.items() if seconds >= 0.05}
+    stages = [f"{stage} {show_duration(seconds)}" for stage, seconds in by_stage.items()]
     if stages:
         yield "by stage", ", ".join(stages)
     yield "CPU use", f"{summary.usage.cpu_share:.0%} of all processors"
