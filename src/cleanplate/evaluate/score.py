@@ -106,6 +106,8 @@ def score_result(
     tolerance: grey levels by which a pixel may differ without counting as touched (for results that were
     stored lossily). Raises ValueError where the sizes differ.
     """
+    if result_u8.shape != triple.marked_u8.shape:
+        raise ValueError(f"the result has shape {result_u8.shape}, its input {triple.marked_u8.shape}")
     inside = triple.inside
     difference = cv2.absdiff(result_u8, triple.marked_u8)
     height, width = inside.shape

@@ -1,0 +1,76 @@
+"""Scoring by repairing, and from a folder of results."""
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.errors import UsageError
+from cleanplate.evaluate.run import collect, score_folder, score_pipeline
+from cleanplate.evaluate.summary import summarise
+from cleanplate.evaluate.triples import read_triple
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Repair, Verdict
+from tests.evaluate.conftest import Oracle, detect
+
+
+def write_rgb(path, rgb_u8, *parameters):
+    cv2.imwrite(str(path), np.ascontiguousarray(rgb_u8[..., ::-1]), list(parameters))
+
+
+def test_a_pipeline_that_knows_the_truth_has_full_marks(triples):
+    seen = []
+    scores = collect(score_pipeline(triples, Oracle(triples), RepairSettings()), seen.append)
+    assert [score.name for score in scores] == ["a-faint", "b-strong", "c-opaque", "d-clean"]
+    assert [one.score for one in seen] == scores
+    summary = summarise(scores)
+    assert (summary.repaired, summary.harmed, summary.clean_touched) == (1, 0, 0)
+    assert (summary.f1, summary.pooled_iou, summary.recall) == (1, 1, 1)
+    assert all(score.seconds is not None for score in scores)
+
+
+def test_a_failure_is_scored_as_left_alone_and_told(triples):
+    scores = collect(score_pipeline(triples, Oracle(triples, fails="b-strong"), RepairSettings()))
+    failed = scores[1]
+    assert "it was told to fail" in failed.error
+    assert not failed.touched
+    assert failed.gain == 0
+    assert [score.error for score in scores if score is not failed] == [None] * 3
+
+
+def test_sixteen_bit_results_are_scored_at_eight(triples):
+    class Deep(Oracle):
+        def _repair_one(self, photo):
+            truth = self.triples[photo.path].truth_u8
+            mask = np.ones(truth.shape[:2], bool)
+            return Repair(Verdict.REPAIRED, truth.astype(np.uint16) * 257, mask, detect(mask))
+
+    scores = collect(score_pipeline(triples[:1], Deep(triples), RepairSettings()))
+    assert scores[0].inside_after == np.inf
+    assert scores[0].tally.precision < 1
+
+
+def test_results_of_any_tool_are_found_by_name(triples, tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    pictures = [read_triple(files) for files in triples]
+    write_rgb(results / "a-faint.png", pictures[0].truth_u8)
+    write_rgb(results / "b-strong.marked.png", pictures[1].marked_u8)
+    write_rgb(results / "d-clean.jpg", pictures[3].marked_u8, cv2.IMWRITE_JPEG_QUALITY, 95)
+    scores = collect(score_folder(triples, results))
+    assert scores[0].repaired
+    assert scores[0].tally is None
+    assert not scores[1].touched
+    assert scores[2].error == f"there is no c-opaque.* in {results}"
+    assert not scores[3].touched  # stored as JPEG, within its tolerance
+    assert scores[3].whole_after < np.inf
+
+
+def test_folders_of_results_that_cannot_be_meant_are_refused(triples, tmp_path):
+    with pytest.raises(UsageError, match="no such folder of results"):
+        list(score_folder(triples, tmp_path / "missing"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no result for any of the 4 triples"):
+        list(score_folder(triples, tmp_path / "empty"))
+    write_rgb(tmp_path / "empty" / "a-faint.png", np.zeros((5, 5, 3), np.uint8))
+    with pytest.raises(UsageError, match=r"a-faint\.png: has another size than a-faint\.marked\.jpg"):
+        list(score_folder(triples, tmp_path / "empty"))
