@@ -35,16 +35,16 @@ def read_commands(text: str) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-ALL_COMMANDS = [
-    pytest.param(words, id=f"{name}: {' '.join(words)}")
-    for name in DOCUMENTS
-    for words in read_commands((ROOT / name).read_text(encoding="utf-8"))
-]
-EXAMPLES = [
-    pytest.param(body, id=f"{name}: {number}")
-    for name in DOCUMENTS
-    for number, body in enumerate(read_blocks((ROOT / name).read_text(encoding="utf-8"), "python"))
-]
+def read_document(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# The translations repeat the commands: each is run once.
+ALL_COMMANDS = {" ".join(words): words for name in DOCUMENTS for words in read_commands(read_document(name))}
+COMMANDS = {line: words for line, words in ALL_COMMANDS.items() if words[0] in PROGRAMS}
+EXAMPLES = list(
+    dict.fromkeys(body for name in DOCUMENTS for body in read_blocks(read_document(name), "python"))
+)
 
 
 @pytest.fixture
@@ -76,25 +76,26 @@ def run(command: list[str], folder: Path) -> None:
 
 
 def test_blocks_are_read_as_they_are_written():
-    text = "```sh\n# why\ncleanplate repair a \\\n  -o b  # note\n```\n\n```\nmake demo\n```\n```toml\nx = 1\n```"
-    text += "\n"
+    text = "```sh\n# why\ncleanplate repair a \\\n  -o b  # note\n```\n\n```\nmake demo\n```\n"
+    text += "```toml\nx = 1\n```\n"
     assert read_commands(text) == [["cleanplate", "repair", "a", "-o", "b"], ["make", "demo"]]
 
 
 def test_documents_name_commands_that_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    commands = [parameter.values[0] for parameter in ALL_COMMANDS]
-    assert {words[0] for words in commands} <= {*PROGRAMS, *NOT_RUN}
-    called = {word for words in commands if words[0] == "make" for word in words[1:] if "=" not in word}
+    assert {words[0] for words in ALL_COMMANDS.values()} <= {*PROGRAMS, *NOT_RUN}
+    called = {
+        word for words in ALL_COMMANDS.values() if words[0] == "make" for word in words[1:] if "=" not in word
+    }
     assert {"demo", "test"} <= called <= targets
 
 
-@pytest.mark.parametrize("words", [p for p in ALL_COMMANDS if p.values[0][0] in PROGRAMS])
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_command_runs(words, workspace):
     run([*PROGRAMS[words[0]], *words[1:]], workspace)
 
 
-@pytest.mark.parametrize("body", EXAMPLES)
+@pytest.mark.parametrize("body", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_example_runs(body, workspace):
     run([sys.executable, "-c", body], workspace)

@@ -30,6 +30,14 @@ def test_an_invalid_setting_comes_through_a_pickle():
     assert (error.name, error.given) == ("batch_size", 0)
 
 
+def test_too_little_memory_comes_through_a_pickle():
+    error = pickle.loads(
+        pickle.dumps(errors.TooLittleMemoryError("a crop needs 9 GB", "close other programs"))
+    )
+    assert (error.cause, error.remedy) == ("a crop needs 9 GB", "close other programs")
+    assert str(error) == "a crop needs 9 GB; close other programs"
+
+
 def test_everything_raised_on_purpose_has_one_root():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     raised = [kind for kind in kinds if issubclass(kind, Exception)]

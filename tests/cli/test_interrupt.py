@@ -1,12 +1,14 @@
 """The first Ctrl-C asks, the second leaves; the handlers of before come back."""
 
+import io
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from cleanplate.cli.interrupt import FIRST, stop_on_interrupt
+from cleanplate.cli import interrupt
+from cleanplate.cli.interrupt import FIRST, SHOW_CURSOR, stop_on_interrupt
 
 
 class Stop:
@@ -55,3 +57,25 @@ if __name__ == "__main__":
     )
     assert finished.returncode == 130
     assert finished.stdout.splitlines() == ["asked", FIRST]
+
+
+def test_leaving_at_once_ends_the_children_and_gives_the_cursor_back(monkeypatch):
+    done = []
+
+    class Child:
+        def kill(self):
+            done.append("killed")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(interrupt.multiprocessing, "active_children", lambda: [Child()])
+    monkeypatch.setattr(interrupt.os, "_exit", done.append)
+    monkeypatch.setattr(interrupt.sys, "stderr", terminal)
+    with stop_on_interrupt(Stop(), str):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert done == ["killed", 130]
+    assert terminal.getvalue() == SHOW_CURSOR
