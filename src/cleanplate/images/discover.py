@@ -6,6 +6,7 @@ and `limit` never changes a name, so a run can be interrupted, limited and resum
 
 from __future__ import annotations
 
+import itertools
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -204,11 +205,13 @@ def _alternatives(name: str, root: Path) -> Iterator[str]:
 
 
 def _counted(name: str) -> Iterator[str]:
-    path = PurePosixPath(name)
-    number = 2
-    while True:
-        yield path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix()
-        number += 1
+    """Without end: the file's name numbered, then its folders', where a file has the folder's name."""
+    parts = PurePosixPath(name).parts
+    for number in itertools.count(2):
+        for index in reversed(range(len(parts))):
+            path = PurePosixPath(parts[index])
+            numbered = f"{path.stem}-{number}{path.suffix}"
+            yield "/".join([*parts[:index], numbered, *parts[index + 1 :]])
 
 
 def _output_names(names: Sequence[str], format: OutputFormat) -> dict[str, str]:

@@ -47,6 +47,20 @@ def data_of(chunks: Sequence[RiffChunk], name: bytes) -> bytes | None:
     return next((chunk.data for chunk in chunks if chunk.name == name), None)
 
 
+def size_of(chunks: Sequence[RiffChunk]) -> tuple[int, int]:
+    """Width and height by the headers; (0, 0) where they are damaged."""
+    lossy, lossless, extended = (data_of(chunks, name) for name in (b"VP8 ", b"VP8L", b"VP8X"))
+    if extended is not None and len(extended) >= 10:
+        return int.from_bytes(extended[4:7], "little") + 1, int.from_bytes(extended[7:10], "little") + 1
+    if lossy is not None and len(lossy) >= 10:
+        width, height = struct.unpack_from("<HH", lossy, 6)
+        return width & 0x3FFF, height & 0x3FFF
+    if lossless is not None and len(lossless) >= 5:
+        bits = int.from_bytes(lossless[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return 0, 0
+
+
 def frames_in(chunks: Sequence[RiffChunk]) -> int:
     """How many frames an animation has; 1 for a picture."""
     return max(1, sum(chunk.name == b"ANMF" for chunk in chunks))

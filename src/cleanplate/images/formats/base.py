@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image, ImageFile
 
@@ -36,7 +37,7 @@ class File:
         megapixels = width * height / 1e6
         if megapixels > self.max_megapixels:
             raise self.unsupported(
-                f"{width} x {height} pixels are {megapixels:.1f} megapixels; {self.max_megapixels:g} are allowed",
+                f"{width} x {height} pixels are {megapixels:.1f} megapixels, over {self.max_megapixels:g}",
                 f"if the file is to be trusted, raise --max-megapixels to {int(megapixels) + 1}",
             )
 
@@ -98,6 +99,30 @@ def load_picture(file: File, picture: Image.Image) -> None:
         raise
     except Exception as exc:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
         raise file.unreadable(f"the picture is truncated or damaged ({_first_line(exc)})") from exc
+
+
+def is_over_pillows_limit(width: int, height: int) -> bool:
+    """Whether some of Pillow's plugins would warn about this size or refuse it, by a limit that is a global."""
+    return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
+
+
+def decode_by_opencv(data: bytes) -> Samples | None:
+    """Decode what Pillow cannot (16 bits a sample, very large files); None where OpenCV cannot either.
+
+    Mode L, RGB or RGBA, as stored: OpenCV is told not to turn the picture.
+    """
+    try:
+        array = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        return None
+    if array is None or array.dtype not in (np.uint8, np.uint16):
+        return None
+    if array.ndim == 2 or array.shape[2] == 1:
+        return Samples("L", array.reshape(array.shape[:2]))
+    mode = "RGBA" if array.shape[2] == 4 else "RGB"
+    return Samples(mode, np.ascontiguousarray(array[:, :, [2, 1, 0, 3][: array.shape[2]]]))
 
 
 def picture_samples(picture: Image.Image) -> Samples:

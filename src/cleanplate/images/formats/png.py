@@ -6,7 +6,6 @@ import struct
 import zlib
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
@@ -18,6 +17,7 @@ from cleanplate.images.formats.base import (
     Draft,
     Encoded,
     File,
+    decode_by_opencv,
     load_picture,
     open_picture,
     picture_samples,
@@ -74,15 +74,12 @@ def _decode_bytes(file: File, own: tuple[Chunk, ...], mode: str) -> Samples:
 def _decode_deep(file: File, own: tuple[Chunk, ...], mode: str) -> Samples:
     """16 bits a sample: OpenCV keeps them, Pillow does not. It gets the pixels only, no chunk to act upon."""
     bare = chunks.write_chunks([chunk for chunk in own if chunk.name in (b"IHDR", b"IDAT", b"IEND")])
-    array = cv2.imdecode(np.frombuffer(bare, np.uint8), cv2.IMREAD_UNCHANGED) if _is_whole(own) else None
-    if array is None or array.dtype != np.uint16:
+    samples = decode_by_opencv(bare) if _is_whole(own) else None
+    if samples is None or samples.array.dtype != np.uint16:
         raise file.unreadable("the picture is truncated or damaged")
-    if mode == "L":
-        return Samples("L", array if array.ndim == 2 else np.ascontiguousarray(array[:, :, 0]))
     if mode == "LA":
-        return Samples("LA", np.ascontiguousarray(array[:, :, [0, -1]]))
-    order = [2, 1, 0, 3] if mode == "RGBA" else [2, 1, 0]
-    return Samples(mode, np.ascontiguousarray(array[:, :, order]))
+        return Samples("LA", np.ascontiguousarray(samples.array[:, :, [0, -1]]))
+    return samples
 
 
 def _is_whole(own: tuple[Chunk, ...]) -> bool:

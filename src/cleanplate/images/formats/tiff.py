@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -17,6 +16,7 @@ from cleanplate.images.formats.base import (
     Draft,
     Encoded,
     File,
+    is_over_pillows_limit,
     load_picture,
     open_picture,
     picture_samples,
@@ -131,6 +131,8 @@ def _is_deep(first: Directory) -> bool:
 
 def _decode_bytes(file: File, orientation: int) -> Samples:
     picture = open_picture(file, TiffImageFile)
+    if is_over_pillows_limit(*picture.size) and picture.mode in ("L", "RGB", "RGBA"):
+        return _decode_large(file)
     if picture.mode not in _MODES:
         raise file.unsupported(f"TIFF pictures of the kind {picture.mode} cannot be stored as they came")
     load_picture(file, picture)

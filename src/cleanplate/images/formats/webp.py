@@ -7,12 +7,14 @@ from typing import Any
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cleanplate.images import exif, preview, riff
-from cleanplate.images.container import Container, Metadata
+from cleanplate.images.container import Container, Metadata, Samples
 from cleanplate.images.formats.base import (
     DEFAULT_QUALITY,
     Draft,
     Encoded,
     File,
+    decode_by_opencv,
+    is_over_pillows_limit,
     load_picture,
     open_picture,
     picture_samples,
@@ -40,12 +42,12 @@ def decode(file: File) -> Container:
         raise file.unsupported(
             f"the file is an animation of {frames} frames", "export the frame that is meant"
         )
-    picture = open_picture(file, WebPImageFile)
-    load_picture(file, picture)
+    width, height = riff.size_of(own)
+    file.check_size(width, height)
     block = (riff.data_of(own, b"EXIF") or b"").removeprefix(_EXIF_PREFIX) or None
     return Container(
         format="WEBP",
-        samples=picture_samples(picture),
+        samples=_decode_large(file) if is_over_pillows_limit(width, height) else _decode_pixels(file),
         orientation=exif.orientation(block),
         metadata=Metadata(
             exif=block,
@@ -56,6 +58,20 @@ def decode(file: File) -> Container:
         ),
         details=own,
     )
+
+
+def _decode_pixels(file: File) -> Samples:
+    picture = open_picture(file, WebPImageFile)
+    load_picture(file, picture)
+    return picture_samples(picture)
+
+
+def _decode_large(file: File) -> Samples:
+    """More pixels than Pillow accepts without a word."""
+    samples = decode_by_opencv(file.data)
+    if samples is None:
+        raise file.unreadable("the picture is truncated or damaged")
+    return samples
 
 
 def encode(draft: Draft) -> Encoded:
