@@ -141,13 +141,12 @@ def huge_bmp() -> bytes:
 
 @pytest.mark.parametrize("build", [huge_png, huge_jpeg, huge_bmp])
 def test_a_bomb_is_refused_by_its_header(build: object, tmp_path: Path) -> None:
-    limit, most = Image.MAX_IMAGE_PIXELS, sys.getsizeof(b"")
+    limit = Image.MAX_IMAGE_PIXELS
     with pytest.raises(UnsupportedPhotoError) as caught:
         read_bytes(tmp_path, "bomb", build())  # type: ignore[operator]
     assert "3600.0 megapixels" in caught.value.cause
     assert "--max-megapixels" in caught.value.remedy
     assert limit == Image.MAX_IMAGE_PIXELS
-    assert most > 0
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "bmp", "avif", "heic"])
@@ -185,14 +184,14 @@ def test_missing_and_forbidden_files_and_folders(tmp_path: Path, monkeypatch: py
     with pytest.raises(UnsupportedPhotoError, match="folder"):
         read(tmp_path, max_megapixels=1)
 
-    def refuse(self: Path, mode: str = "r") -> io.BytesIO:
+    def refuse(_path: Path, _mode: str) -> io.BytesIO:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UnreadablePhotoError, match="not permitted"):
         read(tmp_path / "a.jpg", max_megapixels=1)
 
-    def break_down(self: Path, mode: str = "r") -> io.BytesIO:
+    def break_down(_path: Path, _mode: str) -> io.BytesIO:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "open", break_down)

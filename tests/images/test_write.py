@@ -190,7 +190,7 @@ def test_a_write_is_whole_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     target.parent.mkdir(parents=True)
     target.write_bytes(b"what was there")
 
-    def fail(descriptor: int) -> None:
+    def fail(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -211,7 +211,7 @@ def test_a_write_is_whole_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_ctrl_c_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = load(tmp_path, "a.png", pictures.saved(pictures.picture(), "PNG"))
 
-    def interrupt(descriptor: int) -> None:
+    def interrupt(_descriptor: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupt)

@@ -156,23 +156,20 @@ def _decode_deep(file: File, first: Directory) -> Samples:
         raise file.unsupported(
             "TIFF pictures of this kind with 16 bits a sample cannot be stored as they came"
         )
-    array = _imdecode(file.data)
-    if array is None or array.dtype != np.uint16:
+    samples = decode_by_opencv(file.data)
+    if samples is None or samples.array.dtype != np.uint16:
         raise file.unreadable("the picture is truncated or damaged")
-    if grey:
-        inverted = first.number(_PHOTOMETRIC) == _INVERTED_GREY
-        return Samples("L", 65535 - array if inverted else array)
-    mode = "RGBA" if channels == 4 else "RGB"
-    return Samples(mode, np.ascontiguousarray(array[:, :, [2, 1, 0, 3][:channels]]))
+    if first.number(_PHOTOMETRIC) == _INVERTED_GREY:
+        return Samples("L", 65535 - samples.array)
+    return samples
 
 
-def _imdecode(data: bytes) -> NDArray[Any] | None:
-    try:
-        return cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-    except cv2.error:
-        return None
+def _decode_large(file: File) -> Samples:
+    """8 bits a sample, more pixels than Pillow accepts without a word."""
+    samples = decode_by_opencv(file.data)
+    if samples is None:
+        raise file.unreadable("the picture is truncated or damaged, or of a kind not read at this size")
+    return samples
 
 
 def _metadata(first: Directory) -> Metadata:
