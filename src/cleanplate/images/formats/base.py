@@ -102,7 +102,7 @@ def load_picture(file: File, picture: Image.Image) -> None:
 
 
 def is_over_pillows_limit(width: int, height: int) -> bool:
-    """Whether some of Pillow's plugins would warn about this size or refuse it, by a limit that is a global."""
+    """Whether some of Pillow's plugins would warn about this size or refuse it, by a global limit."""
     return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
 
 

@@ -16,6 +16,7 @@ from cleanplate.images.formats.base import (
     Draft,
     Encoded,
     File,
+    decode_by_opencv,
     is_over_pillows_limit,
     load_picture,
     open_picture,
