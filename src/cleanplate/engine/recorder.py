@@ -1,0 +1,88 @@
+"""Writes a run's status and samples into its output folder, for `cleanplate monitor OUT` to watch."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cleanplate.engine.events import (
+    Cleaned,
+    Event,
+    MemorySampled,
+    Paused,
+    PhotoFinished,
+    Retried,
+    RunFinished,
+    RunStarted,
+)
+from cleanplate.monitor.records import RunStatus, append_sample, clear_samples, write_status
+
+#: Seconds between two writes of a file: watching must not slow the run.
+WRITE_EVERY_SECONDS = 1.0
+
+
+class RunRecorder:
+    """A subscriber. output: the run's output folder; a dry run writes nothing."""
+
+    def __init__(self, output: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._output = output
+        self._clock = clock
+        self._status = RunStatus(state="running", began=clock())
+        self._images: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+        self._status_written = self._sample_written = float("-inf")
+        self._writes = False
+
+    def __call__(self, event: Event) -> None:
+        status = self._status
+        match event:
+            case RunStarted():
+                self._writes = not event.dry_run
+                self._change(total=event.total, skipped=event.skipped)
+                if self._writes:
+                    clear_samples(self._output)
+            case PhotoFinished():
+                self._count(event)
+            case Retried():
+                self._change(out_of_memory=status.out_of_memory + 1)
+            case Paused():
+                self._change(pauses=status.pauses + 1)
+            case Cleaned():
+                self._change(cleanings=status.cleanings + 1)
+            case MemorySampled():
+                self._append(event)
+            case RunFinished():
+                self._change(state="interrupted" if event.summary.interrupted else "finished")
+        self._write(now=isinstance(event, RunStarted | RunFinished))
+
+    def _count(self, event: PhotoFinished) -> None:
+        outcome = event.outcome
+        self._images[outcome.verdict.value] = self._images.get(outcome.verdict.value, 0) + 1
+        for stage, seconds in outcome.seconds.items():
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+        self._change(last=outcome.relative, images=dict(self._images), seconds=dict(self._seconds))
+
+    def _change(self, **fields: object) -> None:
+        self._status = dataclasses.replace(self._status, **fields)  # type: ignore[arg-type]  # any field
+
+    def _write(self, *, now: bool) -> None:
+        time_now = self._clock()
+        if self._writes and (now or time_now - self._status_written >= WRITE_EVERY_SECONDS):
+            self._status_written = time_now
+            self._change(updated=time_now)
+            write_status(self._output, self._status)
+
+    def _append(self, event: MemorySampled) -> None:
+        time_now = self._clock()
+        if self._writes and time_now - self._sample_written >= WRITE_EVERY_SECONDS:
+            self._sample_written = time_now
+            figures = {
+                "process_bytes": event.resident_bytes,
+                "system_available_bytes": event.available_bytes,
+                "gpu_allocated_bytes": event.gpu_allocated_bytes,
+                "gpu_reserved_bytes": event.gpu_reserved_bytes,
+            }
+            told = {name: value for name, value in figures.items() if value is not None}
+            append_sample(self._output, {"seconds": time_now, **told})

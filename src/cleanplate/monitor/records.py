@@ -1,0 +1,96 @@
+"""A run's state and samples as files, so that another process can watch it.
+
+`status.json` is replaced as a whole, so a reader never sees half of it; `samples.jsonl` grows by a line a
+sample and begins anew with each run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Below the output folder.
+STATUS_FILE = Path(".cleanplate") / "status.json"
+SAMPLES_FILE = Path(".cleanplate") / "samples.jsonl"
+#: A status older than this is of a run that has died without saying so.
+STALE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """How far a run is. Times in seconds since 1970; `seconds` by stage, summed over threads.
+
+    state: "running", "finished" or "interrupted". images: photographs by what became of them.
+    """
+
+    state: str
+    process: int = field(default_factory=os.getpid)
+    began: float = 0.0
+    updated: float = 0.0
+    total: int = 0
+    skipped: int = 0
+    images: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    out_of_memory: int = 0
+    pauses: int = 0
+    cleanings: int = 0
+    last: str | None = None
+
+    @property
+    def done(self) -> int:
+        """Photographs that are done with in this run, failed ones included."""
+        return sum(self.images.values())
+
+
+def write_status(output: Path, status: RunStatus) -> None:
+    """Replace the status of the run whose output folder this is."""
+    path = output / STATUS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(dataclasses.asdict(status)) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_status(output: Path) -> RunStatus | None:
+    """The status of the run in an output folder; None where there is none that can be read."""
+    try:
+        content = json.loads((output / STATUS_FILE).read_text(encoding="utf-8"))
+        known = {f.name for f in dataclasses.fields(RunStatus)}
+        return RunStatus(**{name: value for name, value in content.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def append_sample(output: Path, figures: Mapping[str, Any]) -> None:
+    """Add a line to the samples."""
+    path = output / SAMPLES_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(dict(figures)) + "\n")
+
+
+def clear_samples(output: Path) -> None:
+    """Begin the samples anew."""
+    (output / SAMPLES_FILE).unlink(missing_ok=True)
+
+
+def read_samples(output: Path, last: int = 600) -> list[dict[str, Any]]:
+    """The last so many samples; a line that is only half written is left out."""
+    try:
+        lines = (output / SAMPLES_FILE).read_text(encoding="utf-8").splitlines()[-last:]
+    except OSError:
+        return []
+    samples = []
+    for line in lines:
+        try:
+            sample = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(sample, dict):
+            samples.append(sample)
+    return samples
