@@ -12,7 +12,7 @@ from cleanplate.engine.policy import PlainPolicy
 
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
-    faulthandler.dump_traceback_later(100, exit=True)
+    faulthandler.dump_traceback_later(240, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("cleanplate-")]

@@ -203,7 +203,7 @@ def test_a_file_that_someone_else_wrote_is_not_overwritten(tmp_path, optimize):
     assert {outcome.relative for outcome in summary.failures} == {"photo-00.png", "photo-01.jpg"}
     assert "--overwrite" in summary.failures[0].remedy
     assert (output / "photo-00.png").read_text() == "precious"
-    assert "photo-00.png" not in sum(pipeline.batches, [])
+    assert all("photo-00.png" not in batch for batch in pipeline.batches)
     summary = repair(photos, output, optimize=optimize, overwrite=True)
     assert [outcome.relative for outcome in summary.failures] == ["photo-01.jpg"]
     assert (output / "photo-00.png").read_bytes().startswith(b"\x89PNG")

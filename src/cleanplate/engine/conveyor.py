@@ -30,10 +30,11 @@ class Batch:
     def is_full(self) -> bool:
         return self._missing == 0
 
-    @property
-    def items(self) -> list[Loaded | Failed]:
-        """What was loaded, in the jobs' order."""
-        return [item for item in self._items if item is not None]
+    def take(self) -> list[Loaded | Failed]:
+        """What was loaded, in the jobs' order; the batch keeps none of it."""
+        items = [item for item in self._items if item is not None]
+        self._items = []
+        return items
 
     def fill(self, index: int, item: Loaded | Failed) -> None:
         self._items[index] = item
@@ -147,9 +148,9 @@ class Conveyor:
             self._wait_until(lambda: bool(self._to_store) or self._exit_closed)
             return self._to_store.popleft() if self._to_store else None
 
-    def put_stored(self, parcel: Parcel) -> None:
+    def put_stored(self, nbytes: int) -> None:
         with self._changed:
-            self._held_bytes -= parcel.nbytes
+            self._held_bytes -= nbytes
             self._changed.notify_all()
 
     def abandon(self, error: BaseException) -> None:

@@ -92,17 +92,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._stream = path.open("ab", buffering=0)
         # A torn last line must not swallow the next one.
-        self._at_line_start = self._ends_in_newline(path)
-
-    @staticmethod
-    def _ends_in_newline(path: Path) -> bool:
-        with path.open("rb") as stream:
-            if stream.seek(0, os.SEEK_END) == 0:
-                return True
-            stream.seek(-1, os.SEEK_END)
-            return stream.read(1) == b"\n"
+        self._at_line_start = not path.exists() or _ends_in_newline(path)
+        self._stream = path.open("ab", buffering=0)
 
     def __enter__(self) -> Journal:
         return self
@@ -143,6 +135,14 @@ class Journal:
             _write_all(self._stream.fileno(), start + encoded)
             self._at_line_start = True
             os.fsync(self._stream.fileno())
+
+
+def _ends_in_newline(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if stream.seek(0, os.SEEK_END) == 0:
+            return True
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

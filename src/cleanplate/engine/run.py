@@ -21,7 +21,7 @@ from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.usage import UsageSampler
 from cleanplate.engine.work import Failed, Workbench
 from cleanplate.engine.workspace import Workspace
-from cleanplate.errors import PhotoError
+from cleanplate.errors import PhotoError, UsageError
 from cleanplate.images.discover import Discovery, discover
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
@@ -85,13 +85,19 @@ class _Run:
     stop: StopRequest
 
     def discover(self) -> Discovery:
-        return discover(
-            self.inputs,
-            self.workspace.output,
-            recursive=self.settings.recursive,
-            limit=self.settings.limit,
-            format=self.settings.format,
-        )
+        """What there is to do. Raises UsageError where the names cannot be looked at."""
+        try:
+            return discover(
+                self.inputs,
+                self.workspace.output,
+                recursive=self.settings.recursive,
+                limit=self.settings.limit,
+                format=self.settings.format,
+            )
+        except OSError as exc:
+            raise UsageError(
+                f"{exc.filename}: it cannot be looked at ({exc.strerror or exc}); check its permissions"
+            ) from exc
 
     def find_nothing(self) -> tuple[Outcome, ...]:
         """An empty folder is no error, but its owner should know."""

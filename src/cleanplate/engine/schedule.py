@@ -17,7 +17,7 @@ from cleanplate.engine.conveyor import AbandonedError, Conveyor
 from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import Policy
 from cleanplate.engine.stop import StopRequest
-from cleanplate.engine.work import Failed, Loaded, Workbench
+from cleanplate.engine.work import Failed, Loaded, Repaired, Workbench
 from cleanplate.images.measure import estimate_pixels
 from cleanplate.settings import RepairSettings
 
@@ -97,24 +97,35 @@ class Overlap:
         self.conveyor.close_entrance()
 
     def _read(self) -> None:
-        while (place := self.conveyor.next_to_load()) is not None:
-            self.conveyor.put_loaded(place, self.bench.load(place.job))
+        while self._load_next():
+            pass
 
     def _own(self) -> None:
         while not self.stop.requested and self._repair_next():
             pass
         self.conveyor.close_exit()
 
+    # One step is a method of its own: waiting for the next one must not hold the pictures of this one.
+
+    def _load_next(self) -> bool:
+        place = self.conveyor.next_to_load()
+        if place is None:
+            return False
+        self.conveyor.put_loaded(place, self.bench.load(place.job))
+        return True
+
     def _repair_next(self) -> bool:
-        """One batch. A method of its own, so that waiting for the next one holds no picture of this one."""
         self.policy.before_batch()
         batch = self.conveyor.next_batch()
         if batch is None or self.stop.requested:
             return False
-        loaded = [item for item in batch.items if isinstance(item, Loaded)]
-        failed = [item for item in batch.items if isinstance(item, Failed)]
-        self.conveyor.put_done(batch, [*failed, *(self.bench.repair(loaded) if loaded else [])])
+        self.conveyor.put_done(batch, self._repair(batch.take()))
         return True
+
+    def _repair(self, items: Sequence[Loaded | Failed]) -> list[Repaired | Failed]:
+        loaded = [item for item in items if isinstance(item, Loaded)]
+        failed = [item for item in items if isinstance(item, Failed)]
+        return [*failed, *(self.bench.repair(loaded) if loaded else [])]
 
     def _write(self) -> None:
         while self._store_next():
@@ -125,7 +136,9 @@ class Overlap:
         if parcel is None:
             return False
         self.bench.store(parcel.item)
-        self.conveyor.put_stored(parcel)
+        nbytes = parcel.nbytes
+        del parcel  # before its bytes are said to be free
+        self.conveyor.put_stored(nbytes)
         return True
 
 
