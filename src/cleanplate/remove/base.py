@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cleanplate.models.request import Attempt
-from cleanplate.structures import Box, BoolArray, FloatArray, Region
+from cleanplate.structures import BoolArray, Box, FloatArray, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,8 @@ class Crop:
     """A piece of one photograph at native resolution, with context round its marks.
 
     rgb: (h, w, 3) float32 in [0, 1]. probability: (h, w) float32 in [0, 1], the finder's, resampled to native
-    resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its photograph.
+    resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its
+    photograph.
     """
 
     rgb: FloatArray

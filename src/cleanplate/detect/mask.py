@@ -1,0 +1,107 @@
+"""From a probability at every pixel to what is marked: masks, boxes and the share of the photograph."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.structures import BoolArray, Box, Detection, FloatArray
+
+#: A marked region holds a pixel this probable, and reaches as far as pixels this probable.
+STRONG = 0.6
+WEAK = 0.3
+#: Regions smaller than this part of the photograph (and than so many pixels) are specks.
+LEAST_REGION_SHARE = 1.5e-5
+LEAST_REGION_PX = 6
+#: Two regions belong together where the gap is less than this part of the smaller one's lesser edge,
+#: plus this part of the photograph's longer edge.
+GAP_BY_SIZE = 1.0
+GAP_BY_PHOTO = 0.006
+#: Only so many regions are grouped, the largest.
+MOST_REGIONS = 2000
+
+
+def detect_from_probability(
+    probability: FloatArray, *, strong: float = STRONG, weak: float = WEAK
+) -> Detection:
+    """A Detection from (H, W) float32 probabilities in [0, 1].
+
+    >>> detect_from_probability(np.zeros((8, 8), np.float32)).boxes
+    ()
+    """
+    mask = threshold_mask(probability, strong=strong, weak=weak)
+    boxes = group_boxes(mask)
+    score = float(probability[mask].mean()) if boxes else 0.0
+    return Detection(probability, mask, boxes, cover_share(boxes, *mask.shape), score)
+
+
+def threshold_mask(probability: FloatArray, *, strong: float = STRONG, weak: float = WEAK) -> BoolArray:
+    """(H, W) bool: connected pixels above `weak` that hold one above `strong`, without specks.
+
+    >>> row = np.array([[0.4, 0.9, 0.4, 0.1, 0.4]] * 3, np.float32)
+    >>> threshold_mask(row)[0].tolist()
+    [True, True, True, False, False]
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((probability > weak).astype(np.uint8))
+    keep = np.zeros(count, bool)
+    keep[np.unique(labels[probability > strong])] = True
+    keep &= stats[:, cv2.CC_STAT_AREA] >= max(LEAST_REGION_PX, LEAST_REGION_SHARE * probability.size)
+    keep[0] = False
+    return np.asarray(keep[labels], bool)
+
+
+def group_boxes(mask: BoolArray) -> tuple[Box, ...]:
+    """A box round each group of neighbouring regions (the letters of a line), largest first."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count < 2:
+        return ()
+    regions = stats[1:].astype(np.int64)
+    regions = regions[np.argsort(-regions[:, cv2.CC_STAT_AREA], kind="stable")[:MOST_REGIONS]]
+    left, top = regions[:, cv2.CC_STAT_LEFT], regions[:, cv2.CC_STAT_TOP]
+    right, bottom = left + regions[:, cv2.CC_STAT_WIDTH], top + regions[:, cv2.CC_STAT_HEIGHT]
+    groups = _join(left, top, right, bottom, GAP_BY_PHOTO * max(mask.shape))
+    boxes = [
+        Box(
+            int(left[groups == g].min()),
+            int(top[groups == g].min()),
+            int(right[groups == g].max()),
+            int(bottom[groups == g].max()),
+        )
+        for g in np.unique(groups)
+    ]
+    return tuple(sorted(boxes, key=lambda box: (-box.area, box)))
+
+
+def cover_share(boxes: tuple[Box, ...], height: int, width: int) -> float:
+    """The part of a photograph that boxes cover together, in [0, 1].
+
+    >>> cover_share((Box(0, 0, 2, 2), Box(1, 0, 3, 2)), 4, 4)
+    0.375
+    """
+    covered = np.zeros((height, width), bool)
+    for box in boxes:
+        covered[box.slices] = True
+    return float(np.count_nonzero(covered)) / covered.size
+
+
+def _join(
+    left: NDArray[np.int64],
+    top: NDArray[np.int64],
+    right: NDArray[np.int64],
+    bottom: NDArray[np.int64],
+    gap_px: float,
+) -> NDArray[np.int64]:
+    """The group of each region: single linkage over the gaps between their boxes."""
+    size = np.minimum(right - left, bottom - top)
+    across = np.maximum(left[:, None] - right[None], left[None] - right[:, None])
+    down = np.maximum(top[:, None] - bottom[None], top[None] - bottom[:, None])
+    gap = np.maximum(np.maximum(across, down), 0)
+    near = gap <= GAP_BY_SIZE * np.minimum(size[:, None], size[None]) + gap_px
+    groups = np.arange(len(left))
+    while True:
+        lowest = np.where(near, groups[None], len(left)).min(axis=1)
+        lowest = lowest[lowest]
+        if np.array_equal(lowest, groups):
+            return groups
+        groups = lowest

@@ -1,0 +1,154 @@
+"""Find, crop, remove, put back, look again: one batch of photographs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cleanplate.detect.base import Detector
+from cleanplate.errors import PhotoError, RepairFailedError
+from cleanplate.models.request import Attempt
+from cleanplate.pipeline.crops import cut_crops
+from cleanplate.remove.base import Crop, Removal, Remover
+from cleanplate.remove.composite import paste
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Detection, Photo, Region, Repair, RgbArray, Verdict
+
+#: A further round is kept only if it leaves at most this part of what the one before left.
+WORTH_KEEPING = 0.9
+REMEDY = "try it alone with --batch-size 1, or leave it out; run again to retry"
+
+
+@dataclass(eq=False)
+class _Job:
+    """One photograph on its way through the rounds.
+
+    current: what it looks like now; latest: what is found in it. earlier: (picture, regions) before the last
+    round, to go back to. error: what ended it.
+    """
+
+    photo: Photo
+    current: RgbArray
+    first: Detection | None = None
+    latest: Detection | None = None
+    regions: tuple[Region, ...] = ()
+    earlier: tuple[RgbArray, tuple[Region, ...]] | None = None
+    rounds: int = 0
+    error: Exception | None = None
+    done: bool = False
+    crops: list[Crop] = field(default_factory=list)
+
+    def go_back(self) -> None:
+        """Undo the last round, which was none the better for it, and stop."""
+        if self.earlier is not None:
+            self.current, self.regions = self.earlier
+            self.rounds -= 1
+        self.done = True
+
+
+@dataclass(frozen=True, eq=False)
+class MarkRepair:
+    """The pipeline of a detector and a remover (see `pipeline/base`)."""
+
+    detector: Detector
+    remover: Remover
+
+    @property
+    def fingerprint(self) -> str:
+        """Of both parts."""
+        return f"{self.detector.fingerprint}/{self.remover.fingerprint}"
+
+    def repair(
+        self, photos: Sequence[Photo], settings: RepairSettings, attempt: Attempt
+    ) -> list[Repair | Exception]:
+        """One Repair a photograph, in order, or a PhotoError that names it. Sizes may differ."""
+        jobs = [_Job(photo, photo.rgb) for photo in photos]
+        self._look(jobs, settings, attempt)
+        for _ in range(0 if settings.dry_run else settings.max_iterations):
+            active = [job for job in jobs if not job.done]
+            if not active:
+                break
+            self._remove(active, attempt)
+            self._look([job for job in active if not job.done], settings, attempt)
+        return [_conclude(job, settings) for job in jobs]
+
+    def _look(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
+        """Detect, and decide which photographs are done."""
+        seen = [dataclasses.replace(job.photo, rgb=job.current) for job in jobs]
+        for job, found in zip(jobs, self.detector.detect(seen, attempt) if seen else [], strict=True):
+            if isinstance(found, Exception):
+                job.error, job.done = _name_error(job.photo, "finding", found), True
+                continue
+            if job.first is None:
+                job.first = found
+            elif job.rounds > 1 and not _is_better(found, job.latest):
+                job.go_back()
+            job.latest = found
+            job.done |= found.share < settings.threshold or not found.boxes
+
+    def _remove(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
+        """One round: crop, remove, put back."""
+        for job in jobs:
+            assert job.latest is not None  # every job was looked at before
+            job.crops = cut_crops(dataclasses.replace(job.photo, rgb=job.current), job.latest)
+        crops = [crop for job in jobs for crop in job.crops]
+        removals = iter(self.remover.remove(crops, attempt))
+        for job in jobs:
+            self._put_back(job, removals)
+
+    def _put_back(self, job: _Job, removals: Iterator[Removal | Exception]) -> None:
+        own = [next(removals) for _ in job.crops]
+        good = [
+            (crop.box, removal)
+            for crop, removal in zip(job.crops, own, strict=True)
+            if isinstance(removal, Removal)
+        ]
+        job.crops = []
+        failure = next((removal for removal in own if isinstance(removal, Exception)), None)
+        if failure is not None:
+            job.error, job.done = _name_error(job.photo, "removing", failure), True
+            return
+        after, changed = paste(job.current, good)
+        regions = tuple(region for _, removal in good for region in removal.regions)
+        if not changed.any():
+            job.regions = job.regions or regions
+            job.done = True
+            return
+        job.earlier = (job.current, job.regions)
+        job.current = after
+        job.regions += regions
+        job.rounds += 1
+
+
+def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
+    if job.error is not None:
+        return job.error
+    assert job.first is not None  # a job without a detection has an error
+    untouched = np.zeros(job.photo.rgb.shape[:2], bool)
+    if not job.first.boxes:
+        return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first)
+    if job.first.share < settings.threshold:
+        return Repair(Verdict.UNDER_THRESHOLD, job.photo.rgb, untouched, job.first)
+    if settings.dry_run:
+        return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, job.first)
+    changed = np.any(job.current != job.photo.rgb, axis=2)
+    if not changed.any():  # what was found did not bear being looked at closely
+        return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first, job.regions)
+    return Repair(Verdict.REPAIRED, job.current, changed, job.first, job.regions, job.rounds)
+
+
+def _is_better(found: Detection, before: Detection | None) -> bool:
+    return before is None or found.share <= WORTH_KEEPING * before.share
+
+
+def _name_error(photo: Photo, doing: str, error: Exception) -> Exception:
+    if isinstance(error, PhotoError):
+        return error
+    named = RepairFailedError(
+        photo.path, f"{doing} its marks failed ({type(error).__name__}: {error})", REMEDY
+    )
+    named.__cause__ = error
+    return named

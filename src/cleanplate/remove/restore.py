@@ -1,0 +1,114 @@
+"""Removing marks with the restorer network: it sees what the mark is, the pixels say the rest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from cleanplate.images.tensor import from_tensor, pad_to_stride, to_tensor, unpad
+from cleanplate.images.tiles import TileBlend, windows
+from cleanplate.models.request import Attempt, Request
+from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.choose import Prediction, fill_crop, restore_crop
+from cleanplate.structures import Box, FloatArray
+
+#: Windows that the network sees, and what neighbours share. One size for all keeps allocators from hoarding.
+WINDOW_PX = 512
+OVERLAP_PX = 64
+#: Planes taken from the network: matte, opacity, background.
+PLANES = 5
+BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A piece of a crop as the network sees it: (h, w, 4) float32, the crop's place, the box in it."""
+
+    rgbp: FloatArray
+    crop: int
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRemover:
+    """Takes marks off with a restorer network (its contract is in `models/nets/restorer`).
+
+    network: on `device`, in evaluation mode. fingerprint: of its weights. inpaint: `auto` chooses by region
+    what is done; `embedded` and `opencv` fill every mark, with the network's photograph or from the
+    surroundings.
+    """
+
+    network: Any
+    device: torch.device
+    fingerprint: str
+    inpaint: str = "auto"
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
+        """One Removal a crop, in order, or what ended that crop alone."""
+        failures: dict[int, Exception] = {}
+        blends = [TileBlend((*crop.mask.shape, PLANES), overlap=OVERLAP_PX) for crop in crops]
+        for shape, group in self._sort_by_shape(crops).items():
+            answers = attempt(self._ask(group, shape))
+            for window, planes in zip(group, answers, strict=True):
+                if isinstance(planes, Exception):
+                    failures[window.crop] = planes
+                else:
+                    blends[window.crop].add(window.box, planes)
+        return [
+            failures[place] if place in failures else self._finish(crop, blends[place])
+            for place, crop in enumerate(crops)
+        ]
+
+    def _sort_by_shape(self, crops: Sequence[Crop]) -> dict[tuple[int, int], list[_Window]]:
+        """All crops' windows, by the size at which the network sees them."""
+        stride = int(self.network.stride)
+        groups: dict[tuple[int, int], list[_Window]] = defaultdict(list)
+        for place, crop in enumerate(crops):
+            rgbp = np.dstack([crop.rgb, crop.probability])
+            for box in windows(*crop.mask.shape, tile=WINDOW_PX, overlap=OVERLAP_PX):
+                shape = (box.height + -box.height % stride, box.width + -box.width % stride)
+                groups[shape].append(_Window(rgbp[box.slices], place, box))
+        return groups
+
+    def _ask(self, group: Sequence[_Window], shape: tuple[int, int]) -> Request[_Window, FloatArray]:
+        return Request(
+            stage="restore",
+            network=self.network,
+            items=group,
+            shape=lambda batch, _tile: (batch, 4, *shape),
+            run=lambda items, _tile: self._predict(items),
+            item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
+        )
+
+    def _predict(self, items: Sequence[_Window]) -> list[FloatArray]:
+        """(h, w, 5) float32 a window: matte, opacity, background."""
+        stride = int(self.network.stride)
+        padded = [pad_to_stride(to_tensor([item.rgbp], device=self.device), stride) for item in items]
+        with torch.no_grad():
+            planes = self.network(torch.cat(padded))
+            together = torch.cat(
+                [torch.sigmoid(planes["matte"]), planes["opacity"], planes["background"]], dim=1
+            )
+        return [
+            from_tensor(unpad(together[place : place + 1], item.box.height, item.box.width))[0]
+            for place, item in enumerate(items)
+        ]
+
+    def _finish(self, crop: Crop, blend: TileBlend) -> Removal | Exception:
+        try:
+            planes = blend.result()
+            prediction = Prediction(
+                matte=np.ascontiguousarray(planes[..., 0]),
+                opacity=np.ascontiguousarray(planes[..., 1]),
+                background=np.ascontiguousarray(planes[..., 2:5]),
+            )
+            if self.inpaint == "auto":
+                return restore_crop(crop, prediction)
+            return fill_crop(crop, prediction, with_network=self.inpaint == "embedded")
+        except Exception as exc:  # one crop that cannot be worked on must not end the other photographs
+            return exc

@@ -1,0 +1,101 @@
+"""Inverting a known layer, and doing it where matte and layer are known only about.
+
+All pictures are (h, w, 3) float32 in [0, 1], planes (h, w) float32. A layer is a plane `opacity` (alpha of
+the mark where its matte is 1) and a picture `tint` (alpha*W).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cleanplate.remove.estimate import PIXEL_NOISE
+from cleanplate.structures import BoolArray, FloatArray
+
+#: The least that is divided by: what is left of the photograph under 2 % is noise.
+LEAST_KEPT = 0.02
+#: Candidates for how far the matte's edges are off, in half of the matte's range in a 3 x 3 window.
+EDGE_ERRORS = (0.05, 0.1, 0.25, 0.5, 1.0)
+#: What a matte may be off anywhere near an edge.
+MATTE_NOISE = 0.02
+FREEDOM = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What lies over a crop: matte, opacity and tint (see the module)."""
+
+    matte: FloatArray
+    opacity: FloatArray
+    tint: FloatArray
+
+
+def unblend(marked: FloatArray, layer: Layer) -> FloatArray:
+    """Invert a layer: `I = (J - m*tint) / (1 - m*opacity)`; unclipped. Where hardly anything is left, noise.
+
+    >>> one = np.ones((1, 1), np.float32)
+    >>> layer = Layer(matte=one, opacity=0.5 * one, tint=np.full((1, 1, 3), 0.5, np.float32))
+    >>> float(unblend(np.full((1, 1, 3), 0.75, np.float32), layer)[0, 0, 0])
+    0.5
+    """
+    kept = np.maximum(1 - layer.matte * layer.opacity, LEAST_KEPT)
+    return np.asarray((marked - layer.matte[..., None] * layer.tint) / kept[..., None], np.float32)
+
+
+def measure_range(matte: FloatArray) -> FloatArray:
+    """Largest less smallest matte in each pixel's 3 x 3 window: 0 inside and outside, up to 1 at edges."""
+    window = np.ones((3, 3), np.uint8)
+    return np.asarray(cv2.dilate(matte, window) - cv2.erode(matte, window), np.float32)
+
+
+def refine_matte(
+    marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer: Layer, where: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """(matte, variance) with the matte's edges moved to where the pixels say they are.
+
+    Near an edge the fill is good, so each pixel shows how much of the mark lies on it. That sight and the
+    given matte are weighed by their variances; how far the given one may be off is chosen by likelihood.
+
+    where: the pixels of this layer. Outside it the matte comes back as given, with variance 0.
+    """
+    contrast = layer.tint - layer.opacity[..., None] * fill
+    squared = (contrast**2).sum(axis=2) + 1e-6
+    sight = ((marked - fill) * contrast).sum(axis=2) / squared
+    kept = 1 - layer.matte * layer.opacity
+    sight_variance = (kept**2 * fill_variance + PIXEL_NOISE**2) / squared
+    spread = measure_range(layer.matte)
+    edge = where & (spread > 0.15)
+    error = _choose_edge_error(sight[edge] - layer.matte[edge], sight_variance[edge], spread[edge])
+    given_variance = (0.5 * error * spread) ** 2 + MATTE_NOISE**2 * (spread > 0.05)
+    trust = np.where(where, given_variance / (given_variance + sight_variance), 0)
+    matte = np.clip(layer.matte + trust * (sight - layer.matte), 0, 1)
+    return matte.astype(np.float32), (trust * sight_variance).astype(np.float32)
+
+
+def merge(
+    marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer: Layer, matte_variance: FloatArray
+) -> FloatArray:
+    """The inverted layer and the fill, weighed by what each may be wrong by; in [0, 1].
+
+    Inverting amplifies pixel noise and the matte's error by the opacity; where little of the photograph is
+    left the fill takes over by itself.
+    """
+    kept = np.maximum(1 - layer.matte * layer.opacity, LEAST_KEPT)
+    contrast = np.mean((layer.tint - layer.opacity[..., None] * fill) ** 2, axis=2)
+    variance = (PIXEL_NOISE**2 + matte_variance * contrast) / kept**2
+    weight = (fill_variance / (fill_variance + variance))[..., None]
+    merged = weight * unblend(marked, layer) + (1 - weight) * fill
+    return np.asarray(np.clip(merged, 0, 1), np.float32)
+
+
+def _choose_edge_error(residual: FloatArray, variance: FloatArray, spread: FloatArray) -> float:
+    if len(residual) < 20:
+        return 0.25
+    likelihoods = []
+    for error in EDGE_ERRORS:
+        total = variance + MATTE_NOISE**2 + (0.5 * error * spread) ** 2
+        surprise = np.log1p(residual**2 / total / FREEDOM)
+        likelihoods.append(float((-0.5 * np.log(total) - 0.5 * (FREEDOM + 1) * surprise).mean()))
+    return EDGE_ERRORS[int(np.argmax(likelihoods))]
