@@ -101,7 +101,8 @@ def lossy_quality(frame: bytes) -> int | None:
     """The encoder quality (0 to 100) whose quantiser a lossy frame uses; None where it cannot be read.
 
     Source: the frame header of RFC 6386 (section 9); the curve between quality and quantiser is libwebp's:
-    a cube root of a quality that is bent at 75.
+    a cube root of a quality that is bent at 75. Measured on 4 photographs at qualities 10 to 95: off by 12 at
+    the most, by 2 at 85 and 95.
 
     >>> lossy_quality(b"") is None
     True
@@ -116,8 +117,8 @@ def lossy_quality(frame: bytes) -> int | None:
     return round(100 * (linear * 1.5 if linear < 0.5 else (linear + 1) / 2))
 
 
-def _quantiser_index(bits: _BoolDecoder) -> int:
-    """The finest quantiser of the frame's segments, 0 to 127."""
+def _quantiser_index(bits: _BoolDecoder) -> float:
+    """The mean quantiser of the frame's segments, 0 to 127: the encoder spreads them round its quality's."""
     bits.literal(2)  # colour space, clamping
     segments: list[int | None] = []
     absolute = False
@@ -139,8 +140,8 @@ def _quantiser_index(bits: _BoolDecoder) -> int:
     bits.literal(2)  # partitions
     base = bits.literal(7)
     given = [value or 0 for value in segments] or [0]
-    finest = min(given) if absolute and segments else base + min(given)
-    return min(127, max(0, finest))
+    mean = sum(given) / len(given)
+    return min(127, max(0, mean if absolute and segments else base + mean))
 
 
 class _BoolDecoder:

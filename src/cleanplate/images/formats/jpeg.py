@@ -164,7 +164,7 @@ def encode(draft: Draft) -> Encoded:
     details = draft.container.details
     own = details if isinstance(details, JpegDetails) else None
     picture = samples_picture(draft.samples)
-    encoded = _encode_pixels(picture, own, draft)
+    encoded, encoder_notes = _encode_pixels(picture, own, draft)
     parts = segments.read_segments(encoded)
     if own is None:
         written, notes = write_metadata(draft.container.metadata)
@@ -175,10 +175,12 @@ def encode(draft: Draft) -> Encoded:
     renewed = [_renew(segment, draft.preview) for segment in metadata]
     tables = [segment for segment in parts.head if not segment.is_metadata]
     head = b"\xff\xd8" + b"".join(segment.to_bytes() for segment in (*renewed, *tables))
-    return Encoded(head + encoded[parts.scan_at :] + (own.trailer if own else b""), notes)
+    return Encoded(head + encoded[parts.scan_at :] + (own.trailer if own else b""), (*notes, *encoder_notes))
 
 
-def _encode_pixels(picture: Image.Image, own: JpegDetails | None, draft: Draft) -> bytes:
+def _encode_pixels(
+    picture: Image.Image, own: JpegDetails | None, draft: Draft
+) -> tuple[bytes, tuple[str, ...]]:
     quality = draft.quality
     options: dict[str, Any] = {"optimize": True, "comment": b""}
     if own is None and draft.container.metadata.dpi is not None:
@@ -194,13 +196,13 @@ def _encode_pixels(picture: Image.Image, own: JpegDetails | None, draft: Draft) 
         if own is None and (quality or DEFAULT_QUALITY) >= 90:
             options.setdefault("subsampling", _FINEST)
     try:
-        return save_picture(picture, "JPEG", **options)
+        return save_picture(picture, "JPEG", **options), ()
     except OSError:
-        # With optimised tables the encoder needs the whole file in one buffer, and fine tables on a noisy
-        # picture can exceed Pillow's guess. Its buffer grows with `extra`, a comment that is cut out again.
-        filler = Segment(COM, bytes(segments.MOST_BYTES)).to_bytes()
-        extra = filler * (4 * picture.width * picture.height // len(filler) + 1)
-        return save_picture(picture, "JPEG", extra=extra, **options)
+        # Progressive files and optimised tables need the whole file in one buffer, and fine tables on a noisy
+        # picture can exceed the one that Pillow makes.
+        was_progressive = options.pop("progressive", False)
+        notes = ("stored as baseline JPEG: too detailed for the progressive encoder",) * was_progressive
+        return save_picture(picture, "JPEG", **{**options, "optimize": False}), notes
 
 
 def _merge_adobe(own: tuple[Segment, ...], encoder: tuple[Segment, ...]) -> list[Segment]:

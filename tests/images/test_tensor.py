@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from cleanplate.images.tensor import from_tensor, pad_to_stride, resize, resize_to_long_side, to_tensor, unpad
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16]).flatmap(
+        lambda dtype: arrays.arrays(dtype, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
+    )
+)
+def test_there_and_back_is_exact(picture: Any) -> None:
+    batch = to_tensor([picture, picture])
+    assert batch.shape == (2, 3, *picture.shape[:2])
+    assert batch.dtype == torch.float32
+    assert 0 <= float(batch.min()) <= float(batch.max()) <= 1
+    for back in from_tensor(batch, dtype=picture.dtype):
+        np.testing.assert_array_equal(back, picture)
+
+
+def test_channels_keep_their_places() -> None:
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[1, 2] = (255, 0, 51)
+    assert to_tensor([picture])[0, :, 1, 2].tolist() == pytest.approx([1.0, 0.0, 0.2])
+
+
+def test_floats_and_masks_pass_as_they_are() -> None:
+    values = np.array([[0.25, -1.5]], np.float32)
+    assert to_tensor([values]).tolist() == [[[[0.25, -1.5]]]]
+    assert to_tensor([np.array([[True, False]])]).tolist() == [[[[1.0, 0.0]]]]
+    (back,) = from_tensor(to_tensor([values]))
+    np.testing.assert_array_equal(back[:, :, 0], values)
+
+
+def test_values_outside_are_clipped_and_low_precision_is_accepted() -> None:
+    batch = torch.tensor([-1.0, 0.5, 7.0], dtype=torch.bfloat16).reshape(1, 1, 1, 3)
+    (picture,) = from_tensor(batch, dtype=np.uint8)
+    assert picture[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_batches_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        to_tensor([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)])
+    with pytest.raises(ValueError, match="one shape"):
+        to_tensor([])
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 8, 32]))
+def test_padding_can_be_undone(height: int, width: int, stride: int) -> None:
+    batch = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
+    padded = pad_to_stride(batch, stride)
+    assert padded.shape[-2] % stride == 0
+    assert padded.shape[-1] % stride == 0
+    assert padded.shape[-2] - height < stride
+    assert torch.equal(unpad(padded, height, width), batch)
+    assert float(padded[0, 0, -1, -1]) == float(batch[0, 0, -1, -1])
+
+
+def test_resizing_keeps_the_shape_and_never_enlarges_by_itself() -> None:
+    picture = np.full((30, 90, 3), 9, np.uint8)
+    assert resize_to_long_side(picture, 45).shape == (15, 45, 3)
+    assert resize_to_long_side(picture, 90) is picture
+    assert resize_to_long_side(np.zeros((1, 1000), np.float32), 10).shape == (1, 10)
+    assert resize(picture, 60, 60).shape == (60, 60, 3)
+    assert resize(picture, 30, 90) is picture
+    assert (resize(picture, 7, 11) == 9).all()
