@@ -88,6 +88,13 @@ class GpuReader:
             throttling=self._read_throttling(),
         )
 
+    def read_driver(self) -> str | None:
+        """The driver's version, or None without a card."""
+        if self._handle is None:
+            return None
+        found = self._ask(lambda _: self._nvml.nvmlSystemGetDriverVersion())
+        return found.decode() if isinstance(found, bytes) else found
+
     def close(self) -> None:
         """Let go of the library."""
         if self._handle is not None:

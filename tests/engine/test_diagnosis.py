@@ -1,0 +1,113 @@
+"""The doctor's findings; what this machine has not is pretended."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from cleanplate.engine import diagnosis
+from cleanplate.engine.diagnosis import Finding, diagnose, to_json
+from cleanplate.errors import ModelError
+from cleanplate.models import weights
+
+
+@pytest.fixture(autouse=True)
+def networks(monkeypatch):
+    """Two small networks instead of the embedded ones."""
+    loaded = SimpleNamespace(
+        finder=torch.nn.Linear(9, 100), restorer=torch.nn.Linear(1, 1), fingerprint="abc123"
+    )
+    monkeypatch.setattr(weights, "load_networks", lambda: loaded)
+
+
+def find(topic: str) -> Finding:
+    return next(finding for finding in diagnose() if finding.topic == topic)
+
+
+def test_everything_is_looked_at(tmp_path):
+    topics = {finding.topic for finding in diagnose(tmp_path)}
+    assert {"cleanplate", "Python", "torch", "CUDA", "threads", "memory", "networks", "disk"} <= topics
+    assert {"extra gpu", "extra heic", "finder", "restorer"} <= topics
+
+
+def test_what_is_not_good_has_a_remedy():
+    for finding in diagnose():
+        assert (finding.remedy is None) == (finding.verdict == "good"), finding
+
+
+def test_networks_and_their_checksum():
+    assert find("networks").fact == "fingerprint abc123"
+
+
+def test_missing_networks_are_bad(monkeypatch):
+    def fail():
+        raise ModelError("embedded.safetensors: there is no such model")
+
+    monkeypatch.setattr(weights, "load_networks", fail)
+    assert find("networks").verdict == "bad"
+    assert not to_json(diagnose())["healthy"]
+
+
+def test_a_missing_package_is_bad(monkeypatch):
+    monkeypatch.setattr(diagnosis, "_find_version", lambda _: None)
+    finding = find("numpy")
+    assert (finding.verdict, finding.remedy) == ("bad", "pip install numpy")
+    assert find("extra gpu").remedy == "pip install 'cleanplate[gpu]'"
+
+
+def test_another_build_of_opencv_serves_as_well(monkeypatch):
+    monkeypatch.setattr(
+        diagnosis, "_find_version", lambda name: None if name == "opencv-python-headless" else "1"
+    )
+    assert find("opencv-python-headless").verdict == "good"
+
+
+@pytest.mark.parametrize(
+    ("threads", "policy", "remedy"),
+    [
+        (8, "PASSIVE", "set OMP_NUM_THREADS=2"),
+        (2, "ACTIVE", "set OMP_WAIT_POLICY=PASSIVE"),
+        (1, "passive", None),
+    ],
+)
+def test_threads(monkeypatch, threads, policy, remedy):
+    monkeypatch.setattr(diagnosis, "count_cores", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    assert find("threads").remedy == remedy
+
+
+def test_little_memory_and_disk(monkeypatch):
+    monkeypatch.setattr(diagnosis, "read_system_memory", lambda: (1_000_000_000, 4_000_000_000))
+    monkeypatch.setattr(diagnosis.shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    assert find("memory").fact == "1 GB of 4 GB available"
+    assert find("memory").verdict == find("disk").verdict == "note"
+
+
+def test_a_card_that_is_not_seen(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    assert find("CUDA").remedy == "check the driver with nvidia-smi"
+
+
+@pytest.fixture
+def card(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda _: SimpleNamespace(name="Card", major=8, minor=6)
+    )
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (6_000_000_000, 8_000_000_000))
+    for name in diagnosis.ALLOCATOR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("card")
+def test_a_card(monkeypatch):
+    assert find("CUDA").fact.startswith("12.8, cuDNN")
+    assert find("cuda:0").fact == "Card, 6 GB of 8 GB free, float32, float16, bfloat16"
+    assert find("driver").topic == "driver"
+    monkeypatch.setattr(diagnosis.sys, "platform", "linux")
+    assert find("allocator").remedy.startswith("set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    assert find("allocator").verdict == "good"

@@ -1,0 +1,90 @@
+"""Events become the files that another process watches."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanplate.engine.events import (
+    Cleaned,
+    MemorySampled,
+    Paused,
+    PhotoFinished,
+    Retried,
+    RunFinished,
+    RunStarted,
+)
+from cleanplate.engine.recorder import RunRecorder
+from cleanplate.engine.summary import RunSummary
+from cleanplate.monitor.records import read_samples, read_status
+from cleanplate.structures import Outcome, Verdict
+
+RETRIED = Retried(stage="fill", batch=2, tile=None, next_batch=1, next_tile=None, cause="OutOfMemoryError")
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def finished(name: str, verdict=Verdict.REPAIRED) -> PhotoFinished:
+    return PhotoFinished(
+        outcome=Outcome(source=Path(name), relative=name, verdict=verdict, seconds={"read": 0.5})
+    )
+
+
+def sampled(resident: int) -> MemorySampled:
+    return MemorySampled(resident_bytes=resident, peak_resident_bytes=resident, available_bytes=9)
+
+
+def test_a_run_from_start_to_end(tmp_path, clock):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=3, skipped=1))
+    assert read_status(tmp_path).state == "running"
+    for event in (
+        finished("a.jpg"),
+        finished("b.jpg"),
+        finished("c.jpg", Verdict.FAILED),
+        RETRIED,
+        Paused(reason="x", seconds=1.0),
+        Cleaned(reason="x"),
+    ):
+        recorder(event)
+    assert read_status(tmp_path).done == 0, "written once a second"
+    clock.now += 1.0
+    recorder(sampled(5))
+    status = read_status(tmp_path)
+    assert (status.total, status.skipped, status.done, status.last) == (3, 1, 3, "c.jpg")
+    assert status.images == {"repaired": 2, "failed": 1}
+    assert status.seconds == {"read": 1.5}
+    assert (status.out_of_memory, status.pauses, status.cleanings) == (1, 1, 1)
+    recorder(RunFinished(summary=RunSummary(outcomes=(), interrupted=True)))
+    assert read_status(tmp_path).state == "interrupted"
+
+
+def test_samples_are_thinned_and_begin_anew(tmp_path, clock):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=1, skipped=0))
+    for _ in range(8):
+        recorder(sampled(7))
+        clock.now += 0.25
+    assert read_samples(tmp_path) == [
+        {"seconds": second, "process_bytes": 7, "system_available_bytes": 9} for second in (100.0, 101.0)
+    ]
+    RunRecorder(tmp_path, clock=clock)(RunStarted(total=1, skipped=0))
+    assert read_samples(tmp_path) == []
+
+
+def test_a_dry_run_writes_nothing(tmp_path, clock):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=1, skipped=0, dry_run=True))
+    recorder(sampled(1))
+    recorder(RunFinished(summary=RunSummary(outcomes=())))
+    assert list(tmp_path.iterdir()) == []
