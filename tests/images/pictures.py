@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from skimage import data
 
+from cleanplate.images import tiffblock
 from cleanplate.images.orientation import to_stored
+from cleanplate.images.tiffblock import Directory, Field
 
 HEIGHT, WIDTH = 48, 64
 ARTIST, COPYRIGHT = "Ada Example", "(c) 2024 Ada Example"
@@ -81,13 +83,21 @@ def saved(image: Image.Image, format: str, **options: Any) -> bytes:
     return target.getvalue()
 
 
-def deep_file(suffix: str, channels: int) -> bytes:
-    """A 16-bit PNG or TIFF of 1, 3 or 4 channels, by OpenCV."""
-    deep = deep_photograph()
+def deep_file(suffix: str, channels: int, orientation: int = 1) -> bytes:
+    """A 16-bit PNG or TIFF of 1, 3 or 4 channels, by OpenCV; a TIFF can be stored turned."""
+    deep = to_stored(deep_photograph(), orientation)
     array = {1: deep[:, :, 0], 3: deep[:, :, ::-1], 4: np.dstack([deep[:, :, ::-1], deep[:, :, 1]])}[channels]
     written, encoded = cv2.imencode(suffix, np.ascontiguousarray(array))
     assert written
-    return encoded.tobytes()
+    if orientation == 1:
+        return bytes(encoded.tobytes())
+    # Behind the pixels, the same directory with the tag.
+    data = encoded.tobytes()
+    first = tiffblock.read_directory(data)
+    fields = {**first.fields, tiffblock.ORIENTATION: Field(tiffblock.SHORT, 1, bytes([orientation, 0]))}
+    offsets, lengths = first.fields[0x0111].numbers(), first.fields[0x0117].numbers()
+    strips = tuple(data[at : at + length] for at, length in zip(offsets, lengths, strict=True))
+    return tiffblock.write_block(Directory(fields), strips=strips)
 
 
 def heic_file(mode: str = "RGB", depth: int = 8, orientation: int = 1) -> bytes:
@@ -166,3 +176,39 @@ def rotated(format: str, orientation: int) -> bytes:
     if format == "AVIF":
         options |= {"quality": 95, "subsampling": "4:4:4"}
     return saved(stored, format, **options)
+
+
+@cache
+def cmyk_profile() -> bytes:
+    """A crude CMYK profile, built by hand: lightness falls with every ink, and black is a dark grey."""
+    corners = np.indices((2, 2, 2, 2)).reshape(4, -1).T
+    inks = corners.astype(float)
+    light = 255 - 40 * inks[:, :3].sum(axis=1) - 150 * inks[:, 3] * (1 - inks[:, :3].mean(axis=1) * 0.6)
+    a = 128 + 50 * inks[:, 1] - 40 * inks[:, 0]
+    b = 128 + 60 * inks[:, 2] - 30 * inks[:, 0]
+    to_lab = _table(4, 3, 2, np.stack([light, a, b], axis=1))
+    grid = np.indices((5, 5, 5)).reshape(3, -1).T / 4
+    black = (1 - grid[:, 0]) * 255 * 255 / 190
+    to_ink = _table(3, 4, 5, np.stack([np.zeros(125), np.zeros(125), np.zeros(125), black], axis=1))
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    text = b"text\0\0\0\0none\0"
+    tags = {b"A2B0": to_lab, b"B2A0": to_ink, b"wtpt": white, b"cprt": text.ljust(16, b"\0")}
+    table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, value in tags.items():
+        table += name + struct.pack(">II", at + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    size = at + len(body)
+    header = struct.pack(">I4xI", size, 0x02400000) + b"prtrCMYKLab " + bytes(12) + b"acsp"
+    header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + body
+
+
+def _table(inputs: int, outputs: int, grid: int, values: NDArray[np.float64]) -> bytes:
+    """A `mft1` look-up table with straight curves."""
+    head = (
+        b"mft1\0\0\0\0"
+        + bytes([inputs, outputs, grid, 0])
+        + struct.pack(">9i", *np.eye(3).ravel().astype(int) * 65536)
+    )
+    straight = bytes(range(256))
+    return head + straight * inputs + values.clip(0, 255).astype(np.uint8).tobytes() + straight * outputs

@@ -58,6 +58,20 @@ def test_every_orientation_is_seen_upright(format: str, orientation: int, tmp_pa
     assert photo.container.orientation == orientation
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_and_large_tiff_files_are_seen_upright(
+    channels: int, orientation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = pictures.deep_file(".tif", channels, orientation)
+    photo = read_bytes(tmp_path, "deep.tif", deep)
+    np.testing.assert_array_equal(photo.rgb[:, :, 0], pictures.deep_photograph()[:, :, 0])
+    assert photo.container.orientation == orientation
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    large = read_bytes(tmp_path, "large.tif", pictures.rotated("TIFF", orientation))
+    np.testing.assert_array_equal(large.rgb, pictures.photograph())
+
+
 def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     photo = read_bytes(tmp_path, "really-a-png.jpg", pictures.saved(pictures.picture(), "PNG"))
     assert photo.container.format == "PNG"

@@ -109,7 +109,7 @@ def is_over_pillows_limit(width: int, height: int) -> bool:
 def decode_by_opencv(data: bytes) -> Samples | None:
     """Decode what Pillow cannot (16 bits a sample, very large files); None where OpenCV cannot either.
 
-    Mode L, RGB or RGBA, as stored: OpenCV is told not to turn the picture.
+    Mode L, RGB or RGBA, as stored: OpenCV is told not to turn the picture (which TIFF files ignore).
     """
     try:
         array = cv2.imdecode(

@@ -51,7 +51,7 @@ def decode(file: File) -> Container:
         orientation=exif.orientation(metadata.exif),
         metadata=metadata,
         colour_key=_colour_key(own, mode, depth),
-        details=own,
+        details=tuple(chunk for chunk in own if chunk.name != b"IDAT"),
     )
 
 

@@ -149,7 +149,7 @@ def _palette_samples(picture: Image.Image) -> Samples:
 
 
 def _decode_deep(file: File, first: Directory) -> Samples:
-    """16 bits a sample: OpenCV keeps them, and neither turns nor inverts."""
+    """16 bits a sample: OpenCV keeps them, and does not invert. It would turn them, flag or no flag."""
     grey = first.number(_PHOTOMETRIC) in (0, 1)
     channels = len(first.fields[_BITS].numbers())
     plain = first.number(_SAMPLE_FORMAT, 1) == 1 and first.number(_PHOTOMETRIC) in (0, 1, 2)
@@ -157,7 +157,7 @@ def _decode_deep(file: File, first: Directory) -> Samples:
         raise file.unsupported(
             "TIFF pictures of this kind with 16 bits a sample cannot be stored as they came"
         )
-    samples = decode_by_opencv(file.data)
+    samples = decode_by_opencv(exif.upright(file.data))
     if samples is None or samples.array.dtype != np.uint16:
         raise file.unreadable("the picture is truncated or damaged")
     if first.number(_PHOTOMETRIC) == _INVERTED_GREY:
@@ -167,7 +167,7 @@ def _decode_deep(file: File, first: Directory) -> Samples:
 
 def _decode_large(file: File) -> Samples:
     """8 bits a sample, more pixels than Pillow accepts without a word."""
-    samples = decode_by_opencv(file.data)
+    samples = decode_by_opencv(exif.upright(file.data))
     if samples is None:
         raise file.unreadable("the picture is truncated or damaged, or of a kind not read at this size")
     return samples
