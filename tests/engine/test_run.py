@@ -15,6 +15,7 @@ from cleanplate.engine import run as engine_run
 from cleanplate.engine.events import PhotoFinished, RunFinished, RunStarted, Warned
 from cleanplate.engine.run import StopRequest, repair_folder
 from cleanplate.errors import OutputInUseError, UsageError
+from cleanplate.monitor.records import read_status
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Verdict
 
@@ -495,3 +496,9 @@ def test_the_simple_detector_sees_only_marks(tmp_path):
     assert detect(marked).mask.sum() == 24 * 24
     clean = read(draw_photo(tmp_path / "clean.png", mark_px=0), max_megapixels=1)
     assert not detect(clean).mask.any()
+
+
+def test_a_run_can_be_watched_from_elsewhere(tmp_path):
+    repair(draw_folder(tmp_path / "in", 4), tmp_path / "out")
+    status = read_status(tmp_path / "out")
+    assert (status.state, status.total, status.done) == ("finished", 4, 4)

@@ -5,20 +5,27 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from cleanplate.device.threads import configure_threads
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
+#: The settings that a pipeline is made of; the others are for its `repair`. It is built without those, so
+#: that it cannot come to depend on them.
+BUILT_FROM = ("model", "device", "inpaint")
+
 
 def build_pipeline(settings: RepairSettings) -> Pipeline:
-    """The pipeline for these settings; the same one again as long as they and the checkpoint are the same.
+    """The pipeline for these settings; the same one again while `BUILT_FROM` and the checkpoint are the same.
 
     Raises ModelError for a network that cannot be loaded, UsageError for a device that is not there.
     """
-    return _build(settings, _state_of(settings.model))
+    built_from = {name: getattr(settings, name) for name in BUILT_FROM}
+    return _build(RepairSettings(**built_from), _state_of(settings.model))
 
 
 @lru_cache(maxsize=2)
 def _build(settings: RepairSettings, _checkpoint: tuple[int, int] | None) -> Pipeline:
+    configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
     from cleanplate.pipeline.assemble import assemble_pipeline
 
     return assemble_pipeline(settings)

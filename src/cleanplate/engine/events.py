@@ -125,5 +125,5 @@ class EventStream:
     def _drop(self, subscriber: Subscriber, error: Exception) -> None:
         self._subscribers.remove(subscriber)
         name = getattr(subscriber, "__qualname__", type(subscriber).__qualname__)
-        _log.error("a listener failed and is not told any more: %s", name, exc_info=error)
+        _log.info("a listener failed and is not told any more: %s", name, exc_info=error)
         self.emit(Warned(message=f"{name} failed and follows the run no longer ({error})"))

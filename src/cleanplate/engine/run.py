@@ -15,6 +15,7 @@ from cleanplate.engine.journal import Journal
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
+from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
@@ -115,6 +116,7 @@ class _Run:
     def _journalling(self) -> Iterator[Journal]:
         with self.workspace.opened() as journal:
             self.events.subscribe(journal)
+            self.events.subscribe(RunRecorder(self.workspace.output))
             yield journal
 
     def work(self, found: Discovery, pipeline: Pipeline, journal: Journal | None) -> tuple[Outcome, ...]:

@@ -145,6 +145,7 @@ def largest_threshold(share: float) -> str:
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "source": str(outcome.source),
+        "relative": outcome.relative,
         "verdict": outcome.verdict.value,
         "output": outcome.output,
         "share": outcome.share,

@@ -2,6 +2,7 @@
 
 journal.jsonl   what became of every file
 lock            held while a run is going on
+status.json, samples.jsonl   for whoever watches from another process
 tmp/            results under way; emptied when a run starts
 masks/          with --save-masks, one PNG a photograph in which something was found
 replaced/       results that someone changed after they were written, before they were made anew
