@@ -1,4 +1,4 @@
-"""Training the restorer: from scratch, or on from weights that exist."""
+"""Training the restorer: from a finder, or on from weights that exist."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import Any
 from torch import nn
 
 from cleanplate.marks.assets import Assets
+from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
-from cleanplate.models.weights import load_networks
+from cleanplate.models.weights import load_into, load_networks, read_weights
+from cleanplate.settings import EMBEDDED_MODEL
 from cleanplate.train.examples import Examples, ExampleSource, make_restorer_examples
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import restorer_loss
+from cleanplate.train.pretrained import load_pretrained_encoder
 from cleanplate.train.validation import make_restorer_validation
 
 VALIDATION_CROPS = 96
 #: The restorer is only ever asked about crops round something found.
 CLEAN_SHARE = 0.08
+#: The encoder has learned from the finder already; it goes on at this share of the decoder's rate.
+ENCODER_RATE = 0.5
 
 
 def train_restorer(
@@ -29,12 +34,16 @@ def train_restorer(
     report: Callable[[dict[str, Any]], None],
     init: str | None = None,
 ) -> Path:
-    """Train a restorer; returns the path of its weights. Arguments: see `train_finder`."""
-    network = Restorer()
+    """Train a restorer; returns the path of its weights. Arguments: see `train_finder`.
+
+    init: `embedded`, a checkpoint with a restorer to go on from, or one with a finder alone to begin with;
+    None: ImageNet weights for the encoder (extra `train`).
+    """
+    network = make_restorer(init)
     source = replace(source, clean_share=CLEAN_SHARE)
-    if init is not None:
-        network.load_state_dict(load_networks(init).restorer.state_dict())
-    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    encoder = list(network.encoder.parameters())
+    rest = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
+    groups: list[dict[str, Any]] = [{"params": encoder, "scale": ENCODER_RATE}, {"params": rest}]
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)
@@ -43,3 +52,24 @@ def train_restorer(
         *validation, VALIDATION_CROPS
     )
     return train("restorer", network, groups, examples, restorer_loss, validate, options, report)
+
+
+def make_restorer(init: str | None) -> Restorer:
+    """The restorer that a run begins with; see `train_restorer`.
+
+    Raises ModelError where `init` does not fit.
+    """
+    network = Restorer()
+    if init is None:
+        load_pretrained_encoder(network.encoder)
+    elif init == EMBEDDED_MODEL:
+        network.load_state_dict(load_networks().restorer.state_dict())
+    else:
+        tensors, _ = read_weights(Path(init))
+        if any(name.startswith("restorer.") for name in tensors):
+            load_into(network, "restorer", tensors, init)
+        else:
+            finder = Finder()
+            load_into(finder, "finder", tensors, init)
+            network.start_from(finder)
+    return network

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from cleanplate.models.nets.restorer import ResidualBlock, Restorer
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.restorer import Restorer
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 64, 96), (2, 160, 32)])
@@ -28,10 +29,17 @@ def test_a_fresh_network_leaves_the_photograph_nearly_as_it_is():
     assert (background - x[:, :3]).abs().mean() < 0.2
 
 
-def test_a_fresh_residual_block_is_the_identity():
-    x = torch.rand(2, 8, 16, 16)
+def test_a_restorer_that_starts_from_a_finder_has_its_features():
+    finder, restorer = Finder().eval(), Restorer().eval()
+    restorer.start_from(finder)
+    x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(ResidualBlock(8)(x), x)
+        given, own = finder.encoder(x), restorer.encoder(x)
+        torch.testing.assert_close(own, given)
+        merged = [
+            net.merges[0](torch.cat([given[4].repeat(1, 1, 2, 2), given[3]], 1)) for net in (finder, restorer)
+        ]
+    torch.testing.assert_close(merged[1], merged[0])
 
 
 def test_planes_are_float32_under_autocast():
