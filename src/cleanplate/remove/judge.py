@@ -39,6 +39,11 @@ class Visibility:
         """Both together; 0 is invisible."""
         return self.ghost + HALO_WEIGHT * self.halo
 
+    @property
+    def squared(self) -> float:
+        """The squared error that both stand for."""
+        return self.ghost**2 + self.halo**2
+
 
 def judge_visibility(rgb: FloatArray, matte: FloatArray, where: BoolArray) -> Visibility:
     """How visible the mark of this matte is in (h, w, 3) float32 `rgb`, at the edges inside `where`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,10 @@ from cleanplate.structures import BoolArray, FloatArray
 MATTE_FLOOR = 0.02
 #: The fill starts this far outside the matte.
 MARGIN_PX = 1
+#: No opacity is known better than this.
+LEAST_OPACITY_ERROR = 0.005
+#: How much of the variance of neighbouring tints a pixel's own may be off by.
+TINT_DOUBT = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +38,6 @@ class Separation:
     labels: NDArray[np.int32]
     groups: tuple[Group, ...]
     layer: Layer
-    matte_variance: FloatArray
     fill: FloatArray
     fill_variance: FloatArray
     mask: BoolArray
@@ -58,10 +62,10 @@ def separate(marked: FloatArray, matte: FloatArray, opacity_hint: FloatArray | N
     groups = fit_groups(pixels, labels[support], count, hints)
     layer = _spread_fits(marked, fill, variance, matte, labels, groups)
     refined, matte_variance = _refine(marked, fill, variance, layer, labels, groups)
-    layer = Layer(refined, layer.opacity, layer.tint)
-    photograph = merge(marked, fill, variance, layer, matte_variance)
+    layer = dataclasses.replace(layer, matte=refined, matte_variance=matte_variance)
+    photograph = merge(marked, fill, variance, layer)
     photograph = np.where(mask[..., None], photograph, marked).astype(np.float32)
-    return Separation(labels, tuple(groups), layer, matte_variance, fill, variance, mask, photograph)
+    return Separation(labels, tuple(groups), layer, fill, variance, mask, photograph)
 
 
 def _spread_fits(
@@ -75,13 +79,16 @@ def _spread_fits(
     """The layer's planes from the groups' fits. A group without a fit counts as opaque: it is filled."""
     opacity = np.where(labels > 0, 1, 0).astype(np.float32)
     tint = marked.copy()
+    opacity_variance, tint_variance = np.zeros_like(opacity), np.zeros_like(opacity)
     for fit, members in _by_fit(groups):
         inside = np.isin(labels, members)
         opacity[inside] = fit.opacity
+        opacity_variance[inside] = max(fit.opacity_error, LEAST_OPACITY_ERROR) ** 2
         tint[inside] = fit.tints[0]
         if len(fit.tints) > 1:
-            tint[inside] = _choose_tints(marked, fill, variance, matte, fit, inside)[inside]
-    return Layer(matte, opacity, tint)
+            nearest, mixed = _choose_tints(marked, fill, variance, matte, fit, inside)
+            tint[inside], tint_variance[inside] = nearest[inside], mixed[inside]
+    return Layer(matte, opacity, tint, opacity_variance=opacity_variance, tint_variance=tint_variance)
 
 
 def _choose_tints(
@@ -91,8 +98,11 @@ def _choose_tints(
     matte: FloatArray,
     fit: LayerFit,
     inside: BoolArray,
-) -> FloatArray:
-    """Each pixel's nearest tint of a fit, decided with its neighbours, lest texture speckle it."""
+) -> tuple[FloatArray, FloatArray]:
+    """Each pixel's nearest tint of a fit, decided with its neighbours, lest texture speckle it; its variance.
+
+    Where two tints meet, pixels have a mixture of both; the variance there is that of the neighbours' tints.
+    """
     kept = 1 - matte * fit.opacity
     rest = marked - kept[..., None] * fill
     expected = kept**2 * variance + PIXEL_NOISE**2
@@ -100,7 +110,12 @@ def _choose_tints(
     for tint in fit.tints:
         squares = ((rest - matte[..., None] * tint) ** 2).sum(axis=2) / expected
         costs.append(cv2.blur(np.where(inside, squares, 0).astype(np.float32), (3, 3)))
-    return np.asarray(fit.tints[np.argmin(np.stack(costs, axis=2), axis=2)], np.float32)
+    nearest = fit.tints[np.argmin(np.stack(costs, axis=2), axis=2)].astype(np.float32)
+    count = np.maximum(cv2.blur(inside.astype(np.float32), (3, 3)), 1e-3)[..., None]
+    own = np.where(inside[..., None], nearest, 0)
+    mean, mean_square = cv2.blur(own, (3, 3)) / count, cv2.blur(own**2, (3, 3)) / count
+    mixed = np.clip(mean_square - mean**2, 0, None).mean(axis=2)
+    return nearest, (TINT_DOUBT * mixed).astype(np.float32)
 
 
 def _refine(

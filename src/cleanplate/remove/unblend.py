@@ -25,11 +25,17 @@ FREEDOM = 4
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What lies over a crop: matte, opacity and tint (see the module)."""
+    """What lies over a crop: matte, opacity and tint (see the module), and what they may be off by.
+
+    matte_variance, opacity_variance, tint_variance: squared errors to expect, (h, w) or one for all.
+    """
 
     matte: FloatArray
     opacity: FloatArray
     tint: FloatArray
+    matte_variance: FloatArray | float = 0.0
+    opacity_variance: FloatArray | float = 0.0
+    tint_variance: FloatArray | float = 0.0
 
 
 def unblend(marked: FloatArray, layer: Layer) -> FloatArray:
@@ -74,19 +80,19 @@ def refine_matte(
     return matte.astype(np.float32), (trust * sight_variance).astype(np.float32)
 
 
-def merge(
-    marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer: Layer, matte_variance: FloatArray
-) -> FloatArray:
+def merge(marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer: Layer) -> FloatArray:
     """The inverted layer and the fill, weighed by what each may be wrong by; in [0, 1].
 
-    Inverting amplifies pixel noise and the matte's error by the opacity; where little of the photograph is
-    left the fill takes over by itself.
+    Inverting amplifies pixel noise and the layer's errors; where little of the photograph is left, or the
+    layer is known badly, the fill takes over by itself.
     """
     kept = np.maximum(1 - layer.matte * layer.opacity, LEAST_KEPT)
     contrast = np.mean((layer.tint - layer.opacity[..., None] * fill) ** 2, axis=2)
-    variance = (PIXEL_NOISE**2 + matte_variance * contrast) / kept**2
-    weight = (fill_variance / (fill_variance + variance))[..., None]
-    merged = weight * unblend(marked, layer) + (1 - weight) * fill
+    error = layer.matte_variance * contrast + layer.matte**2 * (
+        layer.opacity_variance * contrast / np.maximum(layer.opacity, 0.05) ** 2 + layer.tint_variance
+    )
+    weight = fill_variance / (fill_variance + (PIXEL_NOISE**2 + error) / kept**2)
+    merged = weight[..., None] * unblend(marked, layer) + (1 - weight[..., None]) * fill
     return np.asarray(np.clip(merged, 0, 1), np.float32)
 
 
