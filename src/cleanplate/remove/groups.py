@@ -33,7 +33,7 @@ LARGEST_GAP_PX = 24
 FEWEST_ALONE = 150
 #: Nats that a group must gain by a fit of its own to leave the common one.
 GAIN_TO_LEAVE = 15.0
-MOST_FITS = 24
+MOST_FITS = 12
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cleanplate.detect.network import NetworkDetector
+from cleanplate.models.request import Item, Request, Result, plainly
+from cleanplate.structures import Box, Detection, Photo
+
+
+class FindsRed(nn.Module):
+    """A finder that takes saturated red for a mark."""
+
+    stride = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(tuple(x.shape))
+        return 20 * (x[:, :1] - x[:, 1:2]) - 8
+
+
+def photo(height: int, width: int, box: Box | None = None, dtype: type = np.uint8) -> Photo:
+    peak = np.iinfo(dtype).max
+    rgb = np.full((height, width, 3), peak // 2, dtype)
+    if box is not None:
+        rgb[box.slices] = (peak, 0, 0)
+    return Photo(Path("a.png"), rgb, None)
+
+
+def detector(**settings: object) -> NetworkDetector:
+    return NetworkDetector(FindsRed().eval(), torch.device("cpu"), "red", **settings)  # type: ignore[arg-type]
+
+
+def found(results: list[Detection | Exception]) -> list[Detection]:
+    assert all(isinstance(result, Detection) for result in results), results
+    return [result for result in results if isinstance(result, Detection)]
+
+
+def test_marks_are_found_where_they_are() -> None:
+    subject = detector()
+    box = Box(40, 30, 80, 50)
+    marked, clean = found(subject.detect([photo(100, 150, box), photo(100, 150)], plainly))
+    assert marked.boxes == (box,)
+    assert marked.probability.shape == (100, 150)
+    assert clean.boxes == ()
+    assert subject.network.seen == [(2, 3, 128, 160)]
+
+
+def test_large_photographs_are_looked_at_smaller_and_answered_at_their_own_size() -> None:
+    subject = detector(working_size_px=128)
+    detection = found(subject.detect([photo(300, 512, Box(100, 100, 300, 200))], plainly))[0]
+    assert subject.network.seen == [(1, 3, 96, 128)]
+    assert detection.mask.shape == (300, 512)
+    (box,) = detection.boxes
+    assert np.abs(np.subtract((box.left, box.top, box.right, box.bottom), (100, 100, 300, 200))).max() <= 4
+
+
+def test_sixteen_bits_and_other_sizes_in_one_call() -> None:
+    box = Box(40, 30, 80, 50)
+    photos = [photo(100, 150, box), photo(90, 60), photo(100, 150, box, np.uint16)]
+    eight, other, sixteen = found(detector().detect(photos, plainly))
+    assert other.probability.shape == (90, 60)
+    assert np.abs(eight.probability - sixteen.probability).max() < 1e-4
+
+
+def test_one_photographs_failure_is_its_own() -> None:
+    failure = RuntimeError("too large")
+
+    def fail_first(request: Request[Item, Result]) -> list[Result | Exception]:
+        return [failure, *request.run(request.items[1:], None)]
+
+    results = detector().detect([photo(64, 64), photo(64, 64)], fail_first)
+    assert results[0] is failure
+    assert isinstance(results[1], Detection)
+
+
+def test_a_request_predicts_its_shapes() -> None:
+    seen = []
+
+    def look(request: Request[Item, Result]) -> list[Result | Exception]:
+        seen.append((request.stage, request.shape(3, None), request.tiles))
+        return plainly(request)
+
+    detector().detect([photo(50, 70)], look)
+    assert seen == [("detect", (3, 3, 64, 96), ())]

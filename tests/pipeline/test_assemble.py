@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.restorer import Restorer
+from cleanplate.models.request import plainly
+from cleanplate.models.weights import Networks
+from cleanplate.pipeline.assemble import assemble_pipeline
+from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Photo, Repair
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Untrained networks instead of the shipped ones; what was asked for."""
+    calls: list[tuple[str, str]] = []
+
+    def load(model: str, device: torch.device) -> Networks:
+        calls.append((model, str(device)))
+        torch.manual_seed(0)
+        return Networks(Finder().eval(), Restorer().eval(), "untrained")
+
+    monkeypatch.setattr("cleanplate.models.weights.load_networks", load)
+    return calls
+
+
+def test_the_networks_are_loaded_once_for_both_parts(asked: list[tuple[str, str]]) -> None:
+    pipeline = assemble_pipeline(RepairSettings(device="cpu", model="mine.safetensors", inpaint="opencv"))
+    assert asked == [("mine.safetensors", "cpu")]
+    assert pipeline.fingerprint == "untrained/untrained"
+    assert isinstance(pipeline, MarkRepair)
+    assert pipeline.remover.inpaint == "opencv"  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("asked")
+def test_the_assembled_pipeline_runs_and_does_not_mind_its_batch() -> None:
+    rng = np.random.default_rng(0)
+    photos = [
+        Photo(Path(f"{n}.png"), rng.integers(0, 256, (64, 96, 3)).astype(np.uint8), None) for n in range(3)
+    ]
+    settings = RepairSettings(device="cpu", max_iterations=1)
+    pipeline = assemble_pipeline(settings)
+    together = pipeline.repair(photos, settings, plainly)
+    alone = [pipeline.repair([photo], settings, plainly)[0] for photo in photos]
+    for first, second in zip(together, alone, strict=True):
+        assert isinstance(first, Repair)
+        assert isinstance(second, Repair)
+        assert np.abs(first.first.probability - second.first.probability).max() < 1e-4
+        assert np.abs(first.rgb.astype(int) - second.rgb.astype(int)).max() <= 1

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanplate.detect.mask import detect_from_probability
+from cleanplate.pipeline import crops
+from cleanplate.pipeline.crops import cut_crops, merge_overlapping, place_crops
+from cleanplate.structures import Box, Photo
+
+some_boxes = st.lists(
+    st.builds(
+        lambda left, top, width, height: Box(left, top, left + width, top + height),
+        st.integers(0, 80),
+        st.integers(0, 80),
+        st.integers(1, 20),
+        st.integers(1, 20),
+    ),
+    max_size=12,
+)
+
+
+@given(some_boxes)
+def test_merged_boxes_cover_the_given_ones_and_never_overlap(boxes: list[Box]) -> None:
+    merged = merge_overlapping(boxes)
+    for box in boxes:
+        assert any(box.union(other) == other for other in merged)
+    for number, box in enumerate(merged):
+        assert not any(box.overlaps(other) for other in merged[number + 1 :])
+
+
+def test_crops_have_context_and_stay_inside() -> None:
+    (crop,) = place_crops([Box(5, 100, 60, 120)], 400, 500)
+    assert crop == Box(0, 52, 108, 168)
+
+
+def test_large_crops_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crops, "LONGEST_EDGE_PX", 256)
+    monkeypatch.setattr(crops, "OVERLAP_PX", 32)
+    placed = place_crops([Box(0, 0, 600, 100)], 300, 600)
+    assert max(max(box.width, box.height) for box in placed) <= 256
+    covered = np.zeros((300, 600), bool)
+    for box in placed:
+        covered[box.slices] = True
+    assert covered[:100].all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_crop_carries_its_part_of_everything(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    photo = Photo(Path("a.png"), rng.integers(0, np.iinfo(dtype).max, (300, 400, 3)).astype(dtype), None)
+    probability = np.zeros((300, 400), np.float32)
+    probability[100:120, 150:200] = 0.9
+    (crop,) = cut_crops(photo, detect_from_probability(probability))
+    assert np.allclose(crop.rgb * np.iinfo(dtype).max, photo.rgb[crop.box.slices], rtol=1e-5)
+    assert np.array_equal(crop.probability, probability[crop.box.slices])
+    assert crop.mask.sum() == 1000

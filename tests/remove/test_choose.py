@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleanplate.metrics import masked_psnr
+from cleanplate.remove.base import Crop
+from cleanplate.remove.choose import Prediction, clean_matte, fill_crop, find_boxes, restore_crop
+from cleanplate.structures import Box, FloatArray, Method
+
+from .scenes import Scene, letters, photograph, scene
+
+
+def crop_of(rgb: FloatArray, matte: FloatArray) -> Crop:
+    height, width = matte.shape
+    return Crop(rgb, matte, matte > 0.3, Box(1000, 500, 1000 + width, 500 + height))
+
+
+def predict(drawn: Scene, opacity: float, background: FloatArray | None = None) -> Prediction:
+    return Prediction(
+        drawn.matte, drawn.matte * np.float32(opacity), drawn.marked if background is None else background
+    )
+
+
+def test_an_even_mark_is_unblended() -> None:
+    drawn = scene(0.5)
+    removal = restore_crop(crop_of(drawn.marked, drawn.matte), predict(drawn, 0.5))
+    (region,) = removal.regions
+    assert region.method is Method.UNBLENDED
+    assert region.opacity == pytest.approx(0.5, abs=0.08)
+    assert region.confidence > 0.7
+    assert region.box.left >= 1000
+    assert region.box.top >= 500
+    inside = drawn.matte > 0.05
+    assert masked_psnr(removal.rgb, drawn.clean, inside) > 28
+    assert not removal.changed[drawn.matte == 0].all()
+
+
+def test_an_opaque_mark_is_filled() -> None:
+    drawn = scene(1.0, (1.0, 0.0, 0.0))
+    removal = restore_crop(crop_of(drawn.marked, drawn.matte), predict(drawn, 1.0))
+    assert removal.regions[0].method is Method.FILLED
+    inside = drawn.matte > 0.05
+    assert masked_psnr(removal.rgb, drawn.clean, inside) > masked_psnr(drawn.marked, drawn.clean, inside) + 5
+
+
+def test_an_uneven_mark_takes_the_networks_photograph() -> None:
+    """Stripes of many colours fit no layer; what the network shows has no ghost."""
+    clean = photograph()
+    matte = letters(*clean.shape[:2])
+    rng = np.random.default_rng(0)
+    colours = rng.random((1, 40, 3)).astype(np.float32).repeat(5, axis=1)
+    alpha = (0.9 * matte)[..., None].astype(np.float32)
+    marked = (clean * (1 - alpha) + alpha * colours).astype(np.float32)
+    drawn = Scene(clean, marked, matte)
+    removal = restore_crop(crop_of(marked, matte), predict(drawn, 0.2, background=clean))
+    inside = matte > 0.05
+    assert masked_psnr(removal.rgb, clean, inside) > masked_psnr(marked, clean, inside) + 5
+
+
+def test_a_clean_crop_keeps_its_pixels() -> None:
+    clean = photograph()
+    matte = letters(*clean.shape[:2])
+    removal = restore_crop(crop_of(clean, matte), predict(Scene(clean, clean, matte), 0.5))
+    assert {region.method for region in removal.regions} == {Method.LEFT}
+    assert not removal.changed.any()
+
+
+def test_without_a_matte_nothing_happens() -> None:
+    drawn = scene()
+    nothing = np.zeros_like(drawn.matte)
+    prediction = Prediction(nothing, nothing, drawn.clean)
+    crop = crop_of(drawn.marked, drawn.matte)
+    for removal in (restore_crop(crop, prediction), fill_crop(crop, prediction, with_network=True)):
+        assert not removal.changed.any()
+        assert removal.regions == ()
+
+
+@pytest.mark.parametrize("with_network", [True, False])
+def test_filling_takes_every_mark(with_network: bool) -> None:
+    drawn = scene(0.3)
+    removal = fill_crop(
+        crop_of(drawn.marked, drawn.matte), predict(drawn, 0.3, drawn.clean), with_network=with_network
+    )
+    assert removal.changed[drawn.matte > 0.02].all()
+    assert removal.regions[0].method is Method.FILLED
+    assert np.array_equal(removal.rgb[removal.changed], drawn.clean[removal.changed]) is with_network
+
+
+def test_a_matte_far_from_the_finders_mask_is_dropped() -> None:
+    matte = np.zeros((100, 400), np.float32)
+    matte[40:60, 20:60] = matte[40:60, 300:340] = 1
+    mask = np.zeros((100, 400), bool)
+    mask[45:50, 30:40] = True
+    kept = clean_matte(matte, mask)
+    assert kept[50, 58] == 1
+    assert not kept[:, 200:].any()
+    assert not clean_matte(matte * 0.05, mask).any()
+
+
+def test_boxes_of_no_labels() -> None:
+    assert find_boxes(np.zeros((3, 3), np.int32)) == {}
