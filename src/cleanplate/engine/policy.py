@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from cleanplate.device.memory import read_system_memory
+from cleanplate.device.memory import DeviceMemory, read_system_memory
 from cleanplate.engine.events import Event
-from cleanplate.models.request import Attempt, plainly
+from cleanplate.models.request import Attempt, Request, plainly
 from cleanplate.settings import RepairSettings
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: Of the memory to work in, what pictures that wait for their turn may take; the rest is the networks'.
 QUEUE_SHARE = 0.25
@@ -52,24 +55,48 @@ class PlainPolicy:
         """Never cleans up."""
 
 
+class MeteredPlainPolicy:
+    """The same on a given memory, which may be too small for it: for tests and benchmarks."""
+
+    def __init__(self, memory: DeviceMemory) -> None:
+        self._memory = memory
+
+    def attempt(self, request: Request[Item, Result]) -> list[Result | Exception]:
+        """Everything at once, metered; errors go through to the caller."""
+        with self._memory.metering():
+            return plainly(request)
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most bytes of live tensors."""
+        return self._memory.read_peak()
+
+    def before_batch(self) -> None:
+        """Never waits."""
+
+    def after_photos(self, count: int) -> None:
+        """Never cleans up."""
+
+
 def choose_policy(
     settings: RepairSettings,
     *,
     emit: Callable[[Event], None],
     queued_bytes: Callable[[], int],
     stopping: Callable[[], bool],
+    memory: DeviceMemory | None = None,
 ) -> Policy:
     """The policy of a run: the guard, or none where the user wants it plain.
 
     emit: hears of pauses, clean-ups and retries. queued_bytes: what pictures in queues take now. stopping:
-    whether waiting has lost its point.
+    whether waiting has lost its point. memory: in place of the device's own (the virtual accelerator).
     """
     if not settings.optimize:
-        return PlainPolicy()
+        return PlainPolicy() if memory is None else MeteredPlainPolicy(memory)
     from cleanplate.device.selection import resolve_device
     from cleanplate.engine.guard import Guard
 
-    device = resolve_device(settings.device)
+    device = resolve_device(settings.device) if memory is None else memory
     return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, stopping=stopping)
 
 

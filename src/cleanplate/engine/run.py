@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanplate.device.memory import DeviceMemory
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
@@ -39,11 +40,13 @@ def repair_folder(
     pipeline: Pipeline | None = None,
     subscribers: Sequence[Callable[[Event], None]] = (),
     stop: StopRequest | None = None,
+    memory: DeviceMemory | None = None,
 ) -> RunSummary:
     """Find the visible marks in photographs and write the photographs without them to `output`.
 
     inputs: folders and photographs. pipeline: None: the one that `settings` ask for. subscribers: told every
     event, in the thread where it happens. stop: a request on it ends the run when what is in hand is done.
+    memory: what networks work in, in place of the device's own (`device.virtual`, for tests and benchmarks).
 
     The same call again goes on where an earlier one ended. A photograph that cannot be handled is an outcome
     in the summary, with its cause and remedy, and stops no other.
@@ -54,7 +57,7 @@ def repair_folder(
     paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
     counters = Counters()
     events = EventStream([counters, *subscribers])
-    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest())
+    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest(), memory)
     with UsageSampler(events) as usage, ExitStack() as held:
         for warning in settings.warnings:
             events.emit(Warned(message=warning))
@@ -84,6 +87,7 @@ class _Run:
     events: EventStream
     counters: Counters
     stop: StopRequest
+    memory: DeviceMemory | None
 
     def discover(self) -> Discovery:
         """What there is to do. Raises UsageError where the names cannot be looked at."""
@@ -148,6 +152,7 @@ class _Run:
             emit=self.events.emit,
             queued_bytes=lambda: conveyor.held_bytes,
             stopping=lambda: self.stop.requested or conveyor.error is not None,
+            memory=self.memory,
         )
         owner = LocalOwner(pipeline, self.settings, policy)
         bench = Workbench(self.settings, owner, self.workspace, journal, self.events, key)
