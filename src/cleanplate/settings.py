@@ -93,6 +93,9 @@ class RepairSettings:
     """Bytes that live tensors and queued pictures may take above the idle process; None: 0.8 of what is free.
     A settings file may give them with a unit, as in "3GB"."""
 
+    profile: str | None = None
+    """Folder for stage times, traces and, on CUDA, a memory snapshot; None: no profile."""
+
     def __post_init__(self) -> None:
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
@@ -124,6 +127,9 @@ class RepairSettings:
             "memory_limit",
             lambda v: v is None or (type(v) is int and v > 0),
             "bytes above 0, or nothing",
+        )
+        _want(
+            self, "profile", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
         )
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")

@@ -51,6 +51,7 @@ def test_nothing_given_is_the_defaults():
         (["--overwrite"], "overwrite", True),
         (["--max-megapixels", "12.5"], "max_megapixels", 12.5),
         (["--memory-limit", "3GB"], "memory_limit", 3_000_000_000),
+        (["--profile", "times"], "profile", "times"),
     ],
 )
 def test_an_option_sets_its_setting_and_no_other(words, name, value):

@@ -119,6 +119,12 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             parse=_parse_size,
             metavar="SIZE",
         ),
+        Option(
+            name="profile",
+            help="write stage times, traces and, on CUDA, a memory snapshot to this folder",
+            parse=str,
+            metavar="DIR",
+        ),
     ),
 }
 

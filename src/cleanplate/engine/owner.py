@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from cleanplate.engine.policy import Policy
+from cleanplate.engine.profile import Tracer
 from cleanplate.errors import DeviceLostError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.pipeline.base import Pipeline
@@ -23,6 +27,8 @@ Result = TypeVar("Result")
 
 #: The stage for what a pipeline does between its requests: masks, crops, compositing.
 BETWEEN = "compose"
+#: The stage for what a policy does round the network work: predicting, admitting, retrying.
+ADMITTING = "guard"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +54,15 @@ class LocalOwner:
         self._pipeline = pipeline
         self._settings = settings
         self._policy = policy
+        self._tracer = Tracer(Path(settings.profile) if settings.profile else None)
 
     def repair(self, photos: Sequence[Photo]) -> list[Answer]:
         """One answer a photograph. A batch that fails as a whole is tried again one by one.
 
         Raises DeviceLostError where nothing more can be done on the device.
         """
-        answers = self._try_together(photos)
+        with self._tracer.tracing():
+            answers = self._try_together(photos)
         if any(isinstance(answer.result, _BatchError) for answer in answers):
             answers = [self._try_alone(photo) for photo in photos]
         self._policy.after_photos(len(photos))
@@ -94,7 +102,7 @@ class _BatchError(Exception):
 
 
 class _StageClock:
-    """Times requests by stage; what is left of the batch's time is `BETWEEN`."""
+    """Times network work by stage, `ADMITTING` round it; what is left of the batch's time is `BETWEEN`."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -102,13 +110,24 @@ class _StageClock:
 
     def timing(self, attempt: Attempt) -> Attempt:
         def timed(request: Request[Item, Result]) -> list[Result | Exception]:
-            began = time.perf_counter()
-            try:
-                return attempt(request)
-            finally:
-                self._seconds[request.stage] += time.perf_counter() - began
+            def run(items: Sequence[Item], tile: int | None) -> list[Result]:
+                with self._counting(request.stage):
+                    return request.run(items, tile)
+
+            with self._counting(ADMITTING):
+                return attempt(dataclasses.replace(request, run=run))
 
         return timed
+
+    @contextmanager
+    def _counting(self, stage: str) -> Iterator[None]:
+        """Count the time inside the block for a stage, without that of blocks inside it."""
+        began, inside = time.perf_counter(), sum(self._seconds.values())
+        try:
+            yield
+        finally:
+            counted_inside = sum(self._seconds.values()) - inside
+            self._seconds[stage] += time.perf_counter() - began - counted_inside
 
     def shares(self, count: int) -> Mapping[str, float]:
         """Seconds by stage for each of `count` photographs."""

@@ -16,6 +16,7 @@ from cleanplate.engine.journal import Journal
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
+from cleanplate.engine.profile import StageReport
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
 from cleanplate.engine.stop import StopRequest
@@ -59,6 +60,8 @@ def repair_folder(
     events = EventStream([counters, *subscribers])
     run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest(), memory)
     with UsageSampler(events) as usage, ExitStack() as held:
+        if settings.profile:
+            events.subscribe(StageReport(Path(settings.profile)))
         for warning in settings.warnings:
             events.emit(Warned(message=warning))
         found = run.discover()
