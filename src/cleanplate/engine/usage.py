@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from cleanplate.device.memory import is_cuda_in_use, read_process_memory, read_system_memory
@@ -15,10 +17,35 @@ from cleanplate.engine.summary import Usage
 _INTERVAL_S = 0.25
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessUsage:
+    """What one process takes. gpu_*: the most that its torch had allocated and reserved; None: uses none."""
+
+    resident_bytes: int
+    cpu_seconds: float
+    gpu_allocated_bytes: int | None = None
+    gpu_reserved_bytes: int | None = None
+
+
+def read_process_usage() -> ProcessUsage:
+    """The figures of this process."""
+    allocated, reserved = read_gpu_peak()
+    return ProcessUsage(
+        resident_bytes=read_process_memory(),
+        cpu_seconds=time.process_time(),
+        gpu_allocated_bytes=allocated,
+        gpu_reserved_bytes=reserved,
+    )
+
+
 class UsageSampler:
-    """Samples while entered and tells the stream; `read` gives the figures so far, at any time."""
+    """Samples while entered and tells the stream; `read` gives the figures so far, at any time.
+
+    Figures are of this process and of what `read_child` tells of another one that works for it.
+    """
 
     def __init__(self, events: EventStream, interval_s: float = _INTERVAL_S) -> None:
+        self.read_child: Callable[[], ProcessUsage | None] = lambda: None
         self._events = events
         self._interval_s = interval_s
         self._ended = threading.Event()
@@ -46,37 +73,59 @@ class UsageSampler:
 
     def read(self) -> Usage:
         """The figures so far; takes one more sample."""
-        now_bytes = self._sample()
+        usage = self._sample()
         wall = time.monotonic() - self._began
-        busy = time.process_time() - self._cpu_began
-        allocated, reserved = read_gpu_peak()
+        busy = usage.cpu_seconds - self._cpu_began
         return Usage(
             cpu_share=min(1.0, busy / (wall * count_cores())) if wall > 0 else 0.0,
-            memory_bytes=now_bytes,
+            memory_bytes=usage.resident_bytes,
             peak_memory_bytes=self._peak_bytes,
-            gpu_allocated_bytes=allocated,
-            gpu_reserved_bytes=reserved,
+            gpu_allocated_bytes=usage.gpu_allocated_bytes,
+            gpu_reserved_bytes=usage.gpu_reserved_bytes,
         )
 
     def _run(self) -> None:
         while not self._ended.wait(self._interval_s):
-            resident = self._sample()
+            usage = self._sample()
             available, _ = read_system_memory()
-            allocated, reserved = read_gpu_peak()
             self._events.emit(
                 MemorySampled(
-                    resident_bytes=resident,
+                    resident_bytes=usage.resident_bytes,
                     peak_resident_bytes=self._peak_bytes,
                     available_bytes=available,
-                    gpu_allocated_bytes=allocated,
-                    gpu_reserved_bytes=reserved,
+                    gpu_allocated_bytes=usage.gpu_allocated_bytes,
+                    gpu_reserved_bytes=usage.gpu_reserved_bytes,
                 )
             )
 
-    def _sample(self) -> int:
-        resident = read_process_memory()
-        self._peak_bytes = max(self._peak_bytes, resident)
-        return resident
+    def _sample(self) -> ProcessUsage:
+        usage = add_usage(read_process_usage(), self.read_child())
+        self._peak_bytes = max(self._peak_bytes, usage.resident_bytes)
+        return usage
+
+
+def add_usage(one: ProcessUsage, other: ProcessUsage | None) -> ProcessUsage:
+    """What two processes take together. On the GPU only one of them works.
+
+    >>> add_usage(
+    ...     ProcessUsage(resident_bytes=5, cpu_seconds=1.0),
+    ...     ProcessUsage(resident_bytes=2, cpu_seconds=0.5, gpu_allocated_bytes=7),
+    ... )
+    ProcessUsage(resident_bytes=7, cpu_seconds=1.5, gpu_allocated_bytes=7, gpu_reserved_bytes=None)
+    """
+    if other is None:
+        return one
+    return ProcessUsage(
+        resident_bytes=one.resident_bytes + other.resident_bytes,
+        cpu_seconds=one.cpu_seconds + other.cpu_seconds,
+        gpu_allocated_bytes=larger_of(one.gpu_allocated_bytes, other.gpu_allocated_bytes),
+        gpu_reserved_bytes=larger_of(one.gpu_reserved_bytes, other.gpu_reserved_bytes),
+    )
+
+
+def larger_of(one: int | None, other: int | None) -> int | None:
+    """The larger figure, of those that are there."""
+    return max((figure for figure in (one, other) if figure is not None), default=None)
 
 
 def read_gpu_peak() -> tuple[int | None, int | None]:
