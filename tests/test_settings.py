@@ -159,6 +159,7 @@ OTHER_VALUES = {
     "overwrite": True,
     "max_megapixels": 5.0,
     "memory_limit": 10**9,
+    "supervise": True,
     "profile": "times",
 }
 

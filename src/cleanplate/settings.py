@@ -96,6 +96,10 @@ class RepairSettings:
     profile: str | None = None
     """Folder for stage times, traces and, on CUDA, a memory snapshot; None: no profile."""
 
+    supervise: bool | None = None
+    """Whether a process of its own owns the device, which is started again when it hangs or crashes; None: on
+    CUDA only."""
+
     def __post_init__(self) -> None:
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
@@ -131,6 +135,7 @@ class RepairSettings:
         _want(
             self, "profile", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
         )
+        _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
 

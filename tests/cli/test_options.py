@@ -51,6 +51,8 @@ def test_nothing_given_is_the_defaults():
         (["--overwrite"], "overwrite", True),
         (["--max-megapixels", "12.5"], "max_megapixels", 12.5),
         (["--memory-limit", "3GB"], "memory_limit", 3_000_000_000),
+        (["--supervise"], "supervise", True),
+        (["--no-supervise"], "supervise", False),
         (["--profile", "times"], "profile", "times"),
     ],
 )

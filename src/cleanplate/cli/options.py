@@ -120,6 +120,11 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             metavar="SIZE",
         ),
         Option(
+            name="supervise",
+            help="run the networks in a process of its own, started again when it hangs or crashes; without "
+            "this option, on CUDA only",
+        ),
+        Option(
             name="profile",
             help="write stage times, traces and, on CUDA, a memory snapshot to this folder",
             parse=str,
@@ -175,7 +180,7 @@ def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) ->
             option.flag,
             action=argparse.BooleanOptionalAction,
             default=None,
-            help=f"{option.help} (default: {'on' if default else 'off'})",
+            help=option.help if default is None else f"{option.help} (default: {'on' if default else 'off'})",
         )
         return
     text = option.help if default is None else f"{option.help} (default: {default})"

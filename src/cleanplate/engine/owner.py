@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from cleanplate.engine.policy import Policy
 from cleanplate.engine.profile import Tracer
+from cleanplate.engine.usage import ProcessUsage
 from cleanplate.errors import DeviceLostError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.pipeline.base import Pipeline
@@ -40,7 +41,21 @@ class Answer:
 
 
 class DeviceOwner(Protocol):
-    """Repairs batches, one after the other, on one thread. A child process can stand behind it."""
+    """Repairs batches, one after the other, on one thread. A child process can stand behind it.
+
+    fingerprint: its pipeline's. peak_bytes: see `Policy`. before_batch: called before the next photographs
+    are taken up; may wait, within bounds. read_usage: what its process takes, None where that is this one.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def peak_bytes(self) -> int | None: ...
+
+    def before_batch(self) -> None: ...
+
+    def read_usage(self) -> ProcessUsage | None: ...
 
     def repair(self, photos: Sequence[Photo]) -> list[Answer]:
         """One answer a photograph, in order. Only what ends the whole run is raised."""
@@ -55,6 +70,23 @@ class LocalOwner:
         self._settings = settings
         self._policy = policy
         self._tracer = Tracer(Path(settings.profile) if settings.profile else None)
+
+    @property
+    def fingerprint(self) -> str:
+        """The pipeline's."""
+        return self._pipeline.fingerprint
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The policy's."""
+        return self._policy.peak_bytes
+
+    def before_batch(self) -> None:
+        """Let the policy wait, if it wants to."""
+        self._policy.before_batch()
+
+    def read_usage(self) -> None:
+        """There is no other process."""
 
     def repair(self, photos: Sequence[Photo]) -> list[Answer]:
         """One answer a photograph. A batch that fails as a whole is tried again one by one.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cleanplate.device.memory import DeviceMemory
 from cleanplate.engine.assembly import build_pipeline
@@ -13,7 +15,7 @@ from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
 from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
 from cleanplate.engine.journal import Journal
-from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
 from cleanplate.engine.profile import StageReport
@@ -21,6 +23,7 @@ from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
+from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
 from cleanplate.engine.usage import UsageSampler
 from cleanplate.engine.work import Failed, Workbench
 from cleanplate.engine.workspace import Workspace
@@ -48,6 +51,7 @@ def repair_folder(
     inputs: folders and photographs. pipeline: None: the one that `settings` ask for. subscribers: told every
     event, in the thread where it happens. stop: a request on it ends the run when what is in hand is done.
     memory: what networks work in, in place of the device's own (`device.virtual`, for tests and benchmarks).
+    With `settings.supervise` a pipeline that is given must be one that can be pickled.
 
     The same call again goes on where an earlier one ended. A photograph that cannot be handled is an outcome
     in the summary, with its cause and remedy, and stops no other.
@@ -58,7 +62,8 @@ def repair_folder(
     paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
     counters = Counters()
     events = EventStream([counters, *subscribers])
-    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest(), memory)
+    conveyor = Conveyor(choose_queue_bytes(settings))
+    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest(), conveyor)
     with UsageSampler(events) as usage, ExitStack() as held:
         if settings.profile:
             events.subscribe(StageReport(Path(settings.profile)))
@@ -67,9 +72,10 @@ def repair_folder(
         found = run.discover()
         if found.sources or found.problems:
             with counters.timing("load networks"):
-                chosen = build_pipeline(settings) if pipeline is None else pipeline
+                owner = held.enter_context(run.open_owner(pipeline, memory))
+            usage.read_child = owner.read_usage
             journal = held.enter_context(run.open_workspace())
-            finished_before = run.work(found, chosen, journal)
+            finished_before = run.work(found, owner, journal)
         else:
             finished_before = run.find_nothing()
         usage.stop()
@@ -90,7 +96,7 @@ class _Run:
     events: EventStream
     counters: Counters
     stop: StopRequest
-    memory: DeviceMemory | None
+    conveyor: Conveyor
 
     def discover(self) -> Discovery:
         """What there is to do. Raises UsageError where the names cannot be looked at."""
@@ -115,6 +121,27 @@ class _Run:
         self.events.emit(Warned(message=f"no photographs were found in {where}{hint}"))
         return ()
 
+    def open_owner(
+        self, pipeline: Pipeline | None, memory: DeviceMemory | None
+    ) -> AbstractContextManager[DeviceOwner]:
+        """Who runs the networks, here or in a process of its own, until the run ends."""
+        make_policy = choose_policy if memory is None else partial(choose_policy, memory=memory)
+        hooks: dict[str, Any] = {
+            "emit": self.events.emit,
+            "queued_bytes": lambda: self.conveyor.held_bytes,
+            "stopping": lambda: self.stop.requested or self.conveyor.error is not None,
+        }
+        if is_supervised(self.settings, is_given=pipeline is not None or memory is not None):
+            return SupervisedOwner(
+                self.settings,
+                make_pipeline=build_pipeline if pipeline is None else partial(_give, pipeline),
+                make_policy=make_policy,
+                limit_seconds=choose_limit(self.settings),
+                **hooks,
+            )
+        built = build_pipeline(self.settings) if pipeline is None else pipeline
+        return nullcontext(LocalOwner(built, self.settings, make_policy(self.settings, **hooks)))
+
     def open_workspace(self) -> AbstractContextManager[Journal | None]:
         """The output folder, held for this run; for a dry run nothing, which writes nothing."""
         return nullcontext() if self.settings.dry_run else self._journalling()
@@ -126,9 +153,9 @@ class _Run:
             self.events.subscribe(RunRecorder(self.workspace.output))
             yield journal
 
-    def work(self, found: Discovery, pipeline: Pipeline, journal: Journal | None) -> tuple[Outcome, ...]:
+    def work(self, found: Discovery, owner: DeviceOwner, journal: Journal | None) -> tuple[Outcome, ...]:
         """Do what is to be done; the outcomes of what was finished before."""
-        key = f"{self.settings.result_key}-{pipeline.fingerprint}"
+        key = f"{self.settings.result_key}-{owner.fingerprint}"
         with self.counters.timing("plan"):
             history = self.workspace.read_history()
             plan = make_plan(
@@ -143,29 +170,20 @@ class _Run:
                 dry_run=self.settings.dry_run,
             )
         )
-        self._do(plan, refused, pipeline, journal, key)
+        self._do(plan, refused, owner, journal, key)
         return plan.finished
 
     def _do(
-        self, plan: Plan, refused: Sequence[Failed], pipeline: Pipeline, journal: Journal | None, key: str
+        self, plan: Plan, refused: Sequence[Failed], owner: DeviceOwner, journal: Journal | None, key: str
     ) -> None:
-        conveyor = Conveyor(choose_queue_bytes(self.settings))
-        policy = choose_policy(
-            self.settings,
-            emit=self.events.emit,
-            queued_bytes=lambda: conveyor.held_bytes,
-            stopping=lambda: self.stop.requested or conveyor.error is not None,
-            memory=self.memory,
-        )
-        owner = LocalOwner(pipeline, self.settings, policy)
         bench = Workbench(self.settings, owner, self.workspace, journal, self.events, key)
         for failed in refused:
             bench.store(failed)
         if self.settings.optimize:
-            Overlap(bench, policy, self.stop, self.settings, conveyor).run(plan.jobs)
+            Overlap(bench, owner, self.stop, self.settings, self.conveyor).run(plan.jobs)
         else:
-            work_plainly(plan.jobs, bench, policy, self.stop)
-        self.counters.note_peak(policy.peak_bytes)
+            work_plainly(plan.jobs, bench, owner, self.stop)
+        self.counters.note_peak(owner.peak_bytes)
 
     def _describe(self, problems: Sequence[PhotoError]) -> list[Failed]:
         """What looked like a photograph and is none, under its name below its input."""
@@ -176,6 +194,11 @@ class _Run:
             if path != root and path.is_relative_to(root):
                 return path.relative_to(root).as_posix()
         return path.name
+
+
+def _give(pipeline: Pipeline, _settings: RepairSettings) -> Pipeline:
+    """A pipeline as what makes one."""
+    return pipeline
 
 
 def _describe_refusals(plan: Plan) -> list[Failed]:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cleanplate.engine.conveyor import AbandonedError, Conveyor
+from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.plan import Job
-from cleanplate.engine.policy import Policy
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.work import Failed, Loaded, Repaired, Workbench
 from cleanplate.images.measure import estimate_pixels
@@ -36,12 +36,12 @@ _TICK_S = 0.1
 _LEAVE_S = 10.0
 
 
-def work_plainly(jobs: Sequence[Job], bench: Workbench, policy: Policy, stop: StopRequest) -> None:
+def work_plainly(jobs: Sequence[Job], bench: Workbench, owner: DeviceOwner, stop: StopRequest) -> None:
     """One photograph after the other, in this thread."""
     for job in jobs:
         if stop.requested:
             return
-        policy.before_batch()
+        owner.before_batch()
         item = bench.load(job)
         for done in [item] if isinstance(item, Failed) else bench.repair([item]):
             bench.store(done)
@@ -52,7 +52,7 @@ class Overlap:
     """Readers, one device owner and writers side by side; the same results as `work_plainly`."""
 
     bench: Workbench
-    policy: Policy
+    owner: DeviceOwner
     stop: StopRequest
     settings: RepairSettings
     conveyor: Conveyor
@@ -115,7 +115,7 @@ class Overlap:
         return True
 
     def _repair_next(self) -> bool:
-        self.policy.before_batch()
+        self.owner.before_batch()
         batch = self.conveyor.next_batch()
         if batch is None or self.stop.requested:
             return False

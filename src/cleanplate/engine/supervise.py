@@ -8,11 +8,13 @@ more, one by one, by a new child with half the batch and half the memory; who ki
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from cleanplate.device.threads import configure_threads
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.child import START_SECONDS, Admit, Blueprint, RepairBatch, Situation
 from cleanplate.engine.events import Event, Warned
@@ -46,8 +48,28 @@ _REMEDY = (
 )
 
 
+def is_supervised(settings: RepairSettings, *, is_given: bool = False) -> bool:
+    """Whether the owner of the device is to be a process of its own.
+
+    is_given: whether the caller has brought a pipeline or a memory; then only if it says so.
+
+    >>> is_supervised(RepairSettings(device="cpu")), is_supervised(RepairSettings(supervise=True))
+    (False, True)
+    """
+    if settings.supervise is not None:
+        return settings.supervise
+    if is_given or multiprocessing.current_process().daemon:  # such a process may start no other
+        return False
+    return _find_device_type(settings) == "cuda"
+
+
+def choose_limit(settings: RepairSettings) -> float:
+    """Seconds without a step after which a child counts as stuck. Raises UsageError for no such device."""
+    return NO_PROGRESS_SECONDS[_find_device_type(settings)]
+
+
 class SupervisedOwner:
-    """A `DeviceOwner` and a `Pacing`: repairs batches in a child process. A context manager.
+    """A `DeviceOwner` that repairs batches in a child process. A context manager.
 
     make_pipeline, make_policy: called in the child, so they must be importable there. emit: hears the child's
     events and of its deaths. queued_bytes, stopping: see `choose_policy`. limit_seconds: see
@@ -245,3 +267,13 @@ class SupervisedOwner:
         if self._calm >= CALM_BATCHES:
             self._calm = 0
             self._most_together = min(self._settings.batch_size, 2 * self._most_together)
+
+
+def _find_device_type(settings: RepairSettings) -> str:
+    """Asks the driver, but makes no CUDA context."""
+    if settings.device == "cpu":
+        return "cpu"
+    configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
+    from cleanplate.device.selection import resolve_device
+
+    return resolve_device(settings.device).type

@@ -276,6 +276,8 @@ def describe_end(exit_code: int | None) -> str:
 
 
 def _start(blueprint: Blueprint, stacks: Path) -> tuple[multiprocessing.context.SpawnProcess, Channel]:
+    if multiprocessing.current_process().daemon:
+        raise UsageError("a daemonic process may start no other process; give --no-supervise")
     ours, theirs = socket.socketpair()
     process = multiprocessing.get_context("spawn").Process(
         target=serve, args=(theirs, blueprint, str(stacks)), name="cleanplate-device", daemon=True
