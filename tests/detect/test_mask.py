@@ -52,11 +52,21 @@ def test_the_share_counts_overlaps_once() -> None:
 
 def test_a_detection_has_everything_together() -> None:
     probability = np.zeros((100, 200), np.float32)
-    probability[40:60, 50:100] = 0.8
+    probability[40:60, 50:100] = 0.9
     found = detect_from_probability(probability)
     assert found.boxes == (Box(50, 40, 100, 60),)
     assert found.share == pytest.approx(0.05)
-    assert found.score == pytest.approx(0.8)
+    assert found.score == pytest.approx(0.9)
     empty = detect_from_probability(np.zeros((100, 200), np.float32))
     assert (empty.boxes, empty.share, empty.score) == ((), 0.0, 0.0)
     assert not empty.mask.any()
+
+
+def test_a_group_that_is_doubtful_on_the_whole_is_left() -> None:
+    probability = np.zeros((200, 200), np.float32)
+    probability[20:40, 20:60] = 0.5
+    probability[20:24, 20:24] = 0.95
+    probability[150:170, 100:160] = 0.9
+    found = detect_from_probability(probability)
+    assert found.boxes == (Box(100, 150, 160, 170),)
+    assert not found.mask[:100].any()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cleanplate.structures import BoolArray, Box, Detection, FloatArray
 
 #: A marked region holds a pixel this probable, and reaches as far as pixels this probable.
-STRONG = 0.6
+STRONG = 0.8
 WEAK = 0.3
 #: Regions smaller than this part of the photograph (and than so many pixels) are specks.
 LEAST_REGION_SHARE = 1.5e-5
@@ -20,6 +20,9 @@ GAP_BY_SIZE = 1.0
 GAP_BY_PHOTO = 0.006
 #: Only so many regions are grouped, the largest.
 MOST_REGIONS = 2000
+#: A group whose pixels are less probable than this on the mean is taken for part of the scene. Source: of the
+#: groups on marked validation photographs it keeps 78 % (91 % of their pixels), of those on clean ones 17 %.
+LEAST_SCORE = 0.75
 
 
 def detect_from_probability(
@@ -31,7 +34,8 @@ def detect_from_probability(
     ()
     """
     mask = threshold_mask(probability, strong=strong, weak=weak)
-    boxes = group_boxes(mask)
+    boxes = tuple(box for box in group_boxes(mask) if _score(probability, mask, box) >= LEAST_SCORE)
+    mask &= cover(boxes, *mask.shape)
     score = float(probability[mask].mean()) if boxes else 0.0
     return Detection(probability, mask, boxes, cover_share(boxes, *mask.shape), score)
 
@@ -79,10 +83,20 @@ def cover_share(boxes: tuple[Box, ...], height: int, width: int) -> float:
     >>> cover_share((Box(0, 0, 2, 2), Box(1, 0, 3, 2)), 4, 4)
     0.375
     """
+    return float(np.count_nonzero(cover(boxes, height, width))) / (height * width)
+
+
+def cover(boxes: tuple[Box, ...], height: int, width: int) -> BoolArray:
+    """(height, width) bool: the pixels that lie in any of the boxes."""
     covered = np.zeros((height, width), bool)
     for box in boxes:
         covered[box.slices] = True
-    return float(np.count_nonzero(covered)) / covered.size
+    return covered
+
+
+def _score(probability: FloatArray, mask: BoolArray, box: Box) -> float:
+    """Mean probability of the masked pixels in a box."""
+    return float(probability[box.slices][mask[box.slices]].mean())
 
 
 def _join(
