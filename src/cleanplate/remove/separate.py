@@ -23,6 +23,10 @@ MARGIN_PX = 1
 LEAST_OPACITY_ERROR = 0.005
 #: How much of the variance of neighbouring tints a pixel's own may be off by.
 TINT_DOUBT = 1.0
+#: A squared residual over its variance from which on a pixel's tint is decided by itself, so that an outline
+#: one pixel wide is not outvoted; and what its neighbours count where it is not.
+DECISIVE = 200.0
+NEIGHBOURS_SAY = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,8 @@ def _choose_tints(
     costs = []
     for tint in fit.tints:
         squares = ((rest - matte[..., None] * tint) ** 2).sum(axis=2) / expected
-        costs.append(cv2.blur(np.where(inside, squares, 0).astype(np.float32), (3, 3)))
+        own = np.where(inside, np.minimum(squares, DECISIVE), 0).astype(np.float32)
+        costs.append(own + NEIGHBOURS_SAY * cv2.blur(own, (3, 3)))
     nearest = fit.tints[np.argmin(np.stack(costs, axis=2), axis=2)].astype(np.float32)
     count = np.maximum(cv2.blur(inside.astype(np.float32), (3, 3)), 1e-3)[..., None]
     own = np.where(inside[..., None], nearest, 0)

@@ -21,6 +21,8 @@ EDGE_ERRORS = (0.05, 0.1, 0.25, 0.5, 1.0)
 #: What a matte may be off anywhere near an edge.
 MATTE_NOISE = 0.02
 FREEDOM = 4
+#: What a value outside of the picture's range, squared, counts as error: noise reaches there too.
+BEYOND_RANGE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +93,11 @@ def merge(marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer
     error = layer.matte_variance * contrast + layer.matte**2 * (
         layer.opacity_variance * contrast / np.maximum(layer.opacity, 0.05) ** 2 + layer.tint_variance
     )
-    weight = fill_variance / (fill_variance + (PIXEL_NOISE**2 + error) / kept**2)
-    merged = weight[..., None] * unblend(marked, layer) + (1 - weight[..., None]) * fill
+    inverted = unblend(marked, layer)
+    beyond = np.mean((inverted - np.clip(inverted, 0, 1)) ** 2, axis=2)
+    variance = (PIXEL_NOISE**2 + error) / kept**2 + BEYOND_RANGE * beyond
+    weight = fill_variance / (fill_variance + variance)
+    merged = weight[..., None] * inverted + (1 - weight[..., None]) * fill
     return np.asarray(np.clip(merged, 0, 1), np.float32)
 
 
