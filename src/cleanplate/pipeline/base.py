@@ -27,7 +27,8 @@ class Pipeline(Protocol):
 
         The result for a photograph does not depend on which others came with it: batches are cut where memory
         asks for it, and again when interrupted work goes on. All network work goes through `attempt`. With
-        `settings.dry_run` the verdict is what it would be, and `rgb` may be the photograph's own. An exception
-        that is raised, not returned, concerns the whole batch; the engine then tries each photograph alone.
+        `settings.dry_run` the verdict is what it would be, and `rgb` may be the photograph's own. An
+        exception that is raised, not returned, concerns the whole batch; the engine then tries each
+        photograph alone.
         """
         ...
