@@ -52,8 +52,8 @@ format: $(INSTALLED) ## put the source into the one format
 	@$(BIN)/ruff check --fix $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
 
-gpu-check: $(INSTALLED) ## the tests that need an NVIDIA card
-	@$(RUN) -m pytest -m gpu
+gpu-check: $(INSTALLED) ## the tests that need an NVIDIA card; prints a table
+	@$(RUN) -m pytest -q -m gpu tests/gpu
 
 sweep: $(INSTALLED) ## fail every single allocation of a run on the virtual accelerator (minutes)
 	@$(RUN) -m pytest -m sweep

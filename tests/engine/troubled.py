@@ -24,9 +24,9 @@ from .simple import MagentaPipeline, draw_photo
 NAP_SECONDS = 0.2
 
 
-def make_photo(folder, name, seed=0):
+def make_photo(folder, name, seed=0, size=(96, 64)):
     """A marked photograph; what its name begins with is what happens to whoever repairs it."""
-    path = draw_photo(folder / f"{name}.png", seed=seed, mark_px=0 if name == "clean" else 24)
+    path = draw_photo(folder / f"{name}.png", seed=seed, mark_px=0 if name == "clean" else 24, size=size)
     stays_here = threading.Lock()  # as a container: it could not be sent
     return Photo(path, np.asarray(Image.open(path)), stays_here)
 

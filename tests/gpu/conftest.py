@@ -1,0 +1,36 @@
+"""The check on a real card (`make gpu-check`): says so where there is none, and prints a table at the end.
+
+These tests have not been run on a card yet: where they were written there was none. They are kept simple.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from cleanplate.device.selection import resolve_device
+from cleanplate.errors import UsageError
+
+_figures: list[tuple[str, str]] = []
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _card() -> None:
+    try:
+        resolve_device("cuda")
+    except UsageError as error:
+        pytest.exit(f"nothing was checked, there is no card to check on: {error}", returncode=1)
+
+
+@pytest.fixture
+def note_figure() -> Callable[[str, str], None]:
+    """Puts a line into the table: what was measured, and the figure with its unit."""
+    return lambda what, figure: _figures.append((what, figure))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _figures:
+        return
+    terminalreporter.section("figures of this card")
+    width = max(len(what) for what, _ in _figures)
+    for what, figure in _figures:
+        terminalreporter.write_line(f"{what:<{width}}  {figure}")

@@ -1,0 +1,126 @@
+"""What only a card can show: real reserved peaks, copies, and a child that comes back.
+
+These tests have not been run on a card yet: where they were written there was none.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from cleanplate.device.memory import release_memory
+from cleanplate.device.units import format_bytes
+from cleanplate.engine.admission import MOST_FACTOR
+from cleanplate.engine.supervise import NO_PROGRESS_SECONDS, SupervisedOwner
+from cleanplate.errors import RepairFailedError
+from cleanplate.models.memory import trace_peak_bytes
+from cleanplate.models.weights import load_networks
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Verdict
+from tests.engine.simple import draw_photo
+from tests.engine.troubled import make_photo
+
+from .lost import make_losing
+
+pytestmark = pytest.mark.gpu
+ROOT = Path(__file__).resolve().parents[2]
+CUDA = torch.device("cuda", 0)
+SETTINGS = RepairSettings(device="cuda")
+
+
+@pytest.mark.parametrize(("name", "channels"), [("finder", 3), ("restorer", 4)])
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("edge", [256, 1024])
+def test_the_reserved_peak_is_near_its_prediction(note_figure, name, channels, batch, edge):
+    """More than the predicted tensors, for the sake of workspaces, but within what the guard corrects for."""
+    network = getattr(load_networks(device=CUDA), name)
+    shape = (batch, channels, edge, edge)
+    predicted = trace_peak_bytes(network, shape)
+    release_memory(CUDA)
+    torch.cuda.reset_peak_memory_stats(CUDA)
+    before = torch.cuda.memory_reserved(CUDA)
+    with torch.no_grad():
+        network(torch.rand(shape, device=CUDA))
+    torch.cuda.synchronize(CUDA)
+    reserved = torch.cuda.max_memory_reserved(CUDA) - before
+    allocated = torch.cuda.max_memory_allocated(CUDA)
+    note_figure(
+        f"{name} {batch} x {edge}: reserved over predicted",
+        f"{reserved / predicted:.2f} ({format_bytes(reserved)} over {format_bytes(predicted)})",
+    )
+    assert allocated > 0.5 * predicted
+    assert reserved <= MOST_FACTOR * predicted
+
+
+def test_pinned_copies_bring_the_same_and_how_fast(note_figure):
+    pageable = torch.from_numpy(np.random.default_rng(0).integers(0, 256, 1 << 28, dtype=np.uint8))
+    for name, host in (("pageable", pageable), ("pinned", pageable.pin_memory())):
+        host.to(CUDA, non_blocking=True)
+        torch.cuda.synchronize(CUDA)
+        began = time.perf_counter()
+        arrived = host.to(CUDA, non_blocking=True)
+        torch.cuda.synchronize(CUDA)
+        note_figure(
+            f"copy to the card, {name}", f"{host.nbytes / (time.perf_counter() - began) / 1e9:.1f} GB/s"
+        )
+        assert torch.equal(arrived.cpu(), pageable)
+
+
+def test_the_parent_of_a_run_never_initialises_cuda(tmp_path, note_figure):
+    for number in range(12):
+        draw_photo(tmp_path / "in" / f"photo-{number}.png", seed=number, mark_px=96, size=(1200, 800))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    command = [sys.executable, "-m", "tests.gpu.parent", str(tmp_path / "in"), str(tmp_path / "out")]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    assert said["supervised"]
+    assert not said["initialised"]
+    assert (said["done"], said["failures"]) == (12, [])
+    assert said["metered_bytes"] > 0
+    note_figure("run of 12 x 1 megapixel: reserved peak", format_bytes(said["metered_bytes"]))
+    note_figure("run of 12 x 1 megapixel", f"{said['photographs_per_second']:.2f} photographs/s")
+
+
+def test_a_killed_child_is_replaced_and_gives_the_same(tmp_path, note_figure):
+    photo = make_photo(tmp_path, "fine")
+    with SupervisedOwner(SETTINGS, limit_seconds=NO_PROGRESS_SECONDS["cuda"]) as owner:
+        (first,) = owner.repair([photo])
+        psutil.Process(owner.pid).kill()
+        began = time.perf_counter()
+        (second,) = owner.repair([photo])
+        note_figure("a killed child: until the next answer", f"{time.perf_counter() - began:.1f} s")
+    assert first.result.verdict is second.result.verdict
+    difference = first.result.rgb.astype(int) - second.result.rgb.astype(int)
+    assert np.abs(difference).max() <= 1  # a card's sums may come in another order
+
+
+def test_a_lost_context_costs_only_the_photograph_that_loses_it(tmp_path):
+    photos = [make_photo(tmp_path, name) for name in ("fine-1", "lost", "fine-2")]
+    with SupervisedOwner(SETTINGS, make_pipeline=make_losing) as owner:
+        answers = owner.repair(photos)
+    assert isinstance(answers[1].result, RepairFailedError)
+    assert "lost the device" in answers[1].result.cause
+    assert [answers[at].result.verdict for at in (0, 2)] == [Verdict.REPAIRED] * 2
+
+
+def test_a_small_limit_makes_the_pieces_smaller_and_the_results_the_same(tmp_path, note_figure):
+    photos = [make_photo(tmp_path, f"fine-{number}", number, (1200, 800)) for number in range(5)]
+    results = []
+    for settings in (SETTINGS, RepairSettings(device="cuda", memory_limit=30_000_000)):
+        with SupervisedOwner(settings) as owner:
+            results.append([answer.result for answer in owner.repair(photos)])
+            limit = "no limit" if settings.memory_limit is None else "a limit of 30 MB"
+            note_figure(f"5 x 1 megapixel under {limit}: reserved peak", format_bytes(owner.peak_bytes))
+    for free, limited in zip(*results, strict=True):
+        assert free.verdict is limited.verdict
+        assert np.abs(free.rgb.astype(int) - limited.rgb.astype(int)).max() <= 1
