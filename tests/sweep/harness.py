@@ -73,13 +73,13 @@ class Sweep:
         """One run, checked. Raises AssertionError saying what is not as it must be."""
         output = self.work / "out"
         memory = StrictAccelerator(TOTAL_BYTES, fault=fault)
-        before = set(threading.enumerate())
+        before, children = set(threading.enumerate()), set(psutil.Process().children())
         with _garbage_collection_off():
             summary = self._repair(output, memory)
             assert memory.meter.live_bytes == 0, f"{memory.meter.live_bytes} bytes are still live"
         left = set(threading.enumerate()) - before
         assert not left, f"threads are still there: {left}"
-        assert not psutil.Process().children(), "a child is still there"
+        assert not set(psutil.Process().children()) - children, "a child is still there"
         trial = self._check(summary, output, fault)
         shutil.rmtree(output)
         return trial
