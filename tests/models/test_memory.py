@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from cleanplate.device.meter import StorageMeter
 from cleanplate.models.memory import PeakPredictor, trace_peak_bytes
 from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.lama import Lama
 from cleanplate.models.nets.restorer import Restorer
 
 
@@ -92,6 +93,20 @@ def test_prediction_equals_the_metered_run_of_the_shipped_networks(make, channel
     for shape in draw_shapes(40, channels=channels, multiple=32, least=1, most=5):
         measured = measure_peak(network, shape, channels_last=True)
         assert predictor.predict(network, shape) == pytest.approx(measured, rel=0.01), shape
+
+
+def test_prediction_equals_the_metered_run_of_a_network_with_fourier_transforms():
+    network = Lama(width=8, blocks=2).eval()
+    predictor = PeakPredictor()
+    for shape in draw_shapes(40, channels=4, multiple=8, least=6, most=18):
+        measured = measure_peak(network, shape)
+        assert predictor.predict(network, shape) == pytest.approx(measured, rel=0.01), shape
+
+
+def test_prediction_equals_the_metered_run_of_the_full_lama():
+    network = Lama().eval().requires_grad_(False)
+    for shape in [(1, 4, 64, 96), (2, 4, 72, 40)]:
+        assert trace_peak_bytes(network, shape) == pytest.approx(measure_peak(network, shape), rel=0.01)
 
 
 def test_half_precision_takes_half():
