@@ -53,6 +53,12 @@ def test_presets_are_the_plans(preset, expected):
         ("device", "tpu"),
         ("device", 0),
         ("inpaint", "magic"),
+        ("inpaint", "iopaint:"),
+        ("inpaint", "iopaint:--model"),
+        ("inpaint", 3),
+        ("timeout", 0),
+        ("timeout", float("inf")),
+        ("iopaint_command", " "),
         ("model", ""),
         ("max_megapixels", 0),
         ("memory_limit", 0),
@@ -142,6 +148,8 @@ def test_binary_units_are_larger_than_decimal_ones(number, prefix):
 
 CHANGES_RESULTS = {"max_iterations", "threshold", "model", "inpaint", "format", "quality", "save_masks"}
 OTHER_VALUES = {
+    "timeout": 60.0,
+    "iopaint_command": "env/bin/iopaint",
     "optimize": False,
     "batch_size": 2,
     "pause_interval": 3,

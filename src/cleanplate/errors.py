@@ -11,6 +11,7 @@
     │   ├── UnwritablePhotoError
     │   └── RepairFailedError
     ├── ModelError              a network's file is missing, damaged or does not fit
+    ├── ProgramFailedError      another program that was asked for work did not do it
     └── DeviceError             the device cannot do a piece of work
         ├── TooLittleMemoryError    not even the smallest piece fits; the others can
         └── DeviceLostError         nothing can be done on it any more in this process
@@ -93,6 +94,21 @@ class RepairFailedError(PhotoError):
 
 class ModelError(CleanplateError):
     """A network's file is missing, damaged, not trusted, or does not fit the network."""
+
+
+class ProgramFailedError(CleanplateError):
+    """Another program (IOPaint) was asked for a piece of work and did not do it.
+
+    It knows no photograph: who does makes a `RepairFailedError` of its `cause` and `remedy`.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[ProgramFailedError], tuple[str, str]]:
+        return type(self), (self.cause, self.remedy)
 
 
 class DeviceError(CleanplateError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
 INPAINTERS = ("auto", "embedded", "opencv")
+#: Before the name of one of IOPaint's models, as in "iopaint:lama".
+IOPAINT_PREFIX = "iopaint:"
 
 #: Batches above this are allowed, but a warning says that they rarely help.
 LARGE_BATCH = 10
@@ -63,7 +66,14 @@ class RepairSettings:
     """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
 
     inpaint: str = field(default="auto", metadata=_RESULT)
-    """What fills opaque marks: `auto`, `embedded` or `opencv`. Any value but `auto` gets every mark."""
+    """What fills opaque marks: `auto`, `embedded`, `opencv` or `iopaint:MODEL`. Any value but `auto` gets
+    every mark."""
+
+    timeout: float = 300.0
+    """Seconds, above 0, that IOPaint may take for one batch."""
+
+    iopaint_command: str = "iopaint"
+    """IOPaint's program: its name or path, with words to come before its own arguments if need be."""
 
     recursive: bool = False
     """Whether folders inside the input folders are searched."""
@@ -123,7 +133,9 @@ class RepairSettings:
             "a whole number from 1 to 100",
         )
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
-        _want(self, "inpaint", lambda v: v in INPAINTERS, f"one of {', '.join(INPAINTERS)}")
+        _want(self, "inpaint", _is_inpainter, f"one of {', '.join(INPAINTERS)}, or iopaint:MODEL")
+        _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
+        _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
         _want(self, "max_megapixels", lambda v: _is_number(v) and v > 0, "a number above 0")
         _want(
@@ -138,6 +150,16 @@ class RepairSettings:
         _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
+
+    @property
+    def iopaint_model(self) -> str | None:
+        """The model of IOPaint's that is to fill the marks, or None where it is not asked for.
+
+        >>> RepairSettings(inpaint="iopaint:lama").iopaint_model
+        'lama'
+        """
+        _, prefix, model = self.inpaint.partition(IOPAINT_PREFIX)
+        return model if prefix else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -242,6 +264,13 @@ def _want(settings: RepairSettings, name: str, test: Any, wanted: str) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_inpainter(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    model = value.removeprefix(IOPAINT_PREFIX)
+    return value in INPAINTERS or (model != value and model != "" and not model.startswith("-"))
 
 
 def _is_device(value: object) -> bool:

@@ -66,12 +66,16 @@ def test_leaving_at_once_ends_the_children_and_gives_the_cursor_back(monkeypatch
         def kill(self):
             done.append("killed")
 
+    class Process:
+        def children(self, *, recursive):
+            return [Child()] if recursive else []
+
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr(interrupt.multiprocessing, "active_children", lambda: [Child()])
+    monkeypatch.setattr(interrupt.psutil, "Process", Process)
     monkeypatch.setattr(interrupt.os, "_exit", done.append)
     monkeypatch.setattr(interrupt.sys, "stderr", terminal)
     with stop_on_interrupt(Stop(), str):

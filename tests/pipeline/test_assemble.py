@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cleanplate.models.request import plainly
 from cleanplate.models.weights import Networks
 from cleanplate.pipeline.assemble import assemble_pipeline
 from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.remove.iopaint import IOPaintRemover
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Photo, Repair
 
@@ -36,6 +38,18 @@ def test_the_networks_are_loaded_once_for_both_parts(asked: list[tuple[str, str]
     assert pipeline.fingerprint == "untrained/untrained"
     assert isinstance(pipeline, MarkRepair)
     assert pipeline.remover.inpaint == "opencv"  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("asked")
+def test_iopaint_is_the_remover_where_it_is_asked_for() -> None:
+    settings = RepairSettings(
+        device="cpu", inpaint="iopaint:lama", iopaint_command=f'"{sys.executable}" -m iopaint', timeout=7
+    )
+    pipeline = assemble_pipeline(settings)
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.remover, IOPaintRemover)
+    assert (pipeline.remover.model, pipeline.remover.timeout_seconds) == ("lama", 7)
+    assert pipeline.remover.command[1:] == ("-m", "iopaint")
 
 
 @pytest.mark.usefixtures("asked")

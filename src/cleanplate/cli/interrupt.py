@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
+
+import psutil
 
 from cleanplate.cli.exits import EXIT_INTERRUPTED
 
@@ -50,8 +51,9 @@ def stop_on_interrupt(stop: Stoppable, say: Callable[[str], None]) -> Iterator[N
 
 def _leave_at_once() -> None:
     """End this process and its children without unwinding: threads may be blocked in a write or a kernel."""
-    for child in multiprocessing.active_children():
-        child.kill()
+    for child in psutil.Process().children(recursive=True):  # also what children have started: IOPaint
+        with suppress(psutil.Error):
+            child.kill()
     if sys.stderr.isatty():
         sys.stderr.write(SHOW_CURSOR)  # the progress bar has hidden it
         sys.stderr.flush()

@@ -86,7 +86,23 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
         ),
         _whole("max_iterations", "find-and-repair rounds on one photograph"),
         Option(
-            name="inpaint", help="what fills marks that let nothing through", parse=str, choices=INPAINTERS
+            name="inpaint",
+            help=f"what fills marks that let nothing through: {', '.join(INPAINTERS)} or iopaint:MODEL; any "
+            "but auto fills every mark",
+            parse=str,
+            metavar="HOW",
+        ),
+        Option(
+            name="timeout",
+            help="seconds that IOPaint may take for one batch",
+            parse=float,
+            metavar="SECONDS",
+        ),
+        Option(
+            name="iopaint_command",
+            help="IOPaint's program in an environment of its own, see docs/iopaint.md",
+            parse=str,
+            metavar="PATH",
         ),
     ),
     "what is written": (

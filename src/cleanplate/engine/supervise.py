@@ -65,7 +65,9 @@ def is_supervised(settings: RepairSettings, *, is_given: bool = False) -> bool:
 
 def choose_limit(settings: RepairSettings) -> float:
     """Seconds without a step after which a child counts as stuck. Raises UsageError for no such device."""
-    return NO_PROGRESS_SECONDS[_find_device_type(settings)]
+    limit = NO_PROGRESS_SECONDS[_find_device_type(settings)]
+    # One start of IOPaint is one step, and has its own time-out.
+    return limit if settings.iopaint_model is None else limit + settings.timeout
 
 
 class SupervisedOwner:
@@ -216,7 +218,7 @@ class SupervisedOwner:
                     "calls cleanplate must do so under `if __name__ == '__main__':`; --no-supervise works "
                     "without such a process"
                 ) from None
-        except Exception as error:
+        except Exception as error:  # of whatever kind: the child must not outlive it
             worker.close()
             self._worker = None
             if isinstance(error, CleanplateError) or not tries_left:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cleanplate.detect.base import Detector
-from cleanplate.errors import PhotoError, RepairFailedError
+from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.crops import cut_crops
 from cleanplate.remove.base import Crop, Removal, Remover
@@ -147,8 +147,11 @@ def _is_better(found: Detection, before: Detection | None) -> bool:
 def _name_error(photo: Photo, doing: str, error: Exception) -> Exception:
     if isinstance(error, PhotoError):
         return error
-    named = RepairFailedError(
-        photo.path, f"{doing} its marks failed ({type(error).__name__}: {error})", REMEDY
-    )
+    if isinstance(error, ProgramFailedError):
+        named = RepairFailedError(photo.path, f"{doing} its marks failed: {error.cause}", error.remedy)
+    else:
+        named = RepairFailedError(
+            photo.path, f"{doing} its marks failed ({type(error).__name__}: {error})", REMEDY
+        )
     named.__cause__ = error
     return named
