@@ -82,7 +82,8 @@ class IOPaintRemover:
         waiting = [list(pieces)] if pieces else []
         while waiting:
             batch = waiting.pop()
-            results = dict(zip(batch, attempt(self._ask([pieces[place] for place in batch])), strict=True))
+            filled = attempt(self._ask([pieces[place] for place in batch]))
+            results = dict(zip(batch, filled, strict=True))
             again = [place for place in batch if _may_go_again(results[place], len(batch))]
             answers.update({place: results[place] for place in batch if place not in again})
             half = (len(again) + 1) // 2

@@ -1,10 +1,10 @@
 """LaMa: fills what a mask covers, with a network whose every block sees the whole picture at once.
 
-Written from the paper: Suvorov et al. 2022, "Resolution-robust Large Mask Inpainting with Fourier
-Convolutions"; the Fourier convolution is Chi et al. 2020, "Fast Fourier Convolution". Tensors have the names
-and shapes of the published checkpoint "big-lama" (989 tensors and 51,057,179 numbers under `generator.`,
-batch norms' counters and statistics included), so that it loads by name. No weights are shipped, and none
-published have been run here.
+After Suvorov et al. 2022, "Resolution-robust Large Mask Inpainting with Fourier Convolutions" (the Fourier
+convolution is Chi et al. 2020, "Fast Fourier Convolution"), with names and sizes as the authors' published
+program has them: 989 tensors and 51,057,179 numbers under `generator.`, batch norms' counters and statistics
+included, so that the checkpoint "big-lama" should load by name. No weights are shipped, and none published
+have been loaded or run here.
 """
 
 from __future__ import annotations
@@ -221,8 +221,7 @@ class Lama(nn.Module):
     >>> filled.shape, bool(((filled == picture) | (mask == 1)).all())
     (torch.Size([1, 3, 32, 48]), True)
 
-    Source: the paper for the architecture, sections 2.1 and 3; the authors' configuration `big-lama.yaml` for
-    its sizes.
+    Source: Suvorov et al. 2022 for the architecture; the authors' configuration `big-lama.yaml` for its sizes.
     """
 
     stride = 8
