@@ -221,7 +221,8 @@ class Lama(nn.Module):
     >>> filled.shape, bool(((filled == picture) | (mask == 1)).all())
     (torch.Size([1, 3, 32, 48]), True)
 
-    Source: Suvorov et al. 2022 for the architecture; the authors' configuration `big-lama.yaml` for its sizes.
+    Source: Suvorov et al. 2022 for the architecture; the authors' configuration `big-lama.yaml` for the
+    sizes.
     """
 
     stride = 8
