@@ -54,7 +54,8 @@ class _Piece:
     mask: BoolArray
 
 
-_Answer = NDArray[np.uint8] | ProgramFailedError
+#: The filled crop, (h, w, 3), or why there is none.
+_Answer = NDArray[np.uint8] | Exception
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,7 +79,7 @@ class IOPaintRemover:
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or the ProgramFailedError that ended that crop alone."""
         pieces = {place: _cut(crop) for place, crop in enumerate(crops) if crop.mask.any()}
-        answers: dict[int, _Answer | Exception] = {}
+        answers: dict[int, _Answer] = {}
         waiting = [list(pieces)] if pieces else []
         while waiting:
             batch = waiting.pop()
@@ -214,7 +215,7 @@ def _cut(crop: Crop) -> _Piece:
     return _Piece(rgb_u8, dilate(crop.mask, GROW_PX))
 
 
-def _may_go_again(answer: _Answer | Exception, batch: int) -> bool:
+def _may_go_again(answer: _Answer, batch: int) -> bool:
     """Whether a crop that failed among others may have failed because of another one."""
     return batch > 1 and isinstance(answer, ProgramFailedError) and not isinstance(answer, _NotRunError)
 
@@ -273,7 +274,7 @@ def _explain(finished: Finished, timeout_seconds: float, otherwise: str) -> Prog
     return ProgramFailedError(f"IOPaint {otherwise}", LOOKING)
 
 
-def _finish(crop: Crop, mask: BoolArray, answer: _Answer | Exception) -> Removal | Exception:
+def _finish(crop: Crop, mask: BoolArray, answer: _Answer) -> Removal | Exception:
     if isinstance(answer, Exception):
         return answer
     filled = answer.astype(np.float32) / 255
