@@ -25,6 +25,7 @@ from cleanplate.settings import RepairSettings
 from cleanplate.structures import Verdict
 
 from . import troubled
+from .interrupted import UnhurriedPipeline
 from .simple import draw_folder, draw_photo, leftovers, read_tree
 from .troubled import TroubledPipeline
 
@@ -78,16 +79,16 @@ def test_a_photograph_that_ends_two_children_is_named_and_the_run_goes_on(tmp_pa
 
 
 def test_a_stop_lets_the_batch_in_hand_finish(tmp_path):
-    photos, stop, finished = draw_folder(tmp_path / "in", 12), StopRequest(), []
+    photos, stop, finished = draw_folder(tmp_path / "in", 24), StopRequest(), []
 
     def listen(event):
         if isinstance(event, PhotoFinished):
             finished.append(event.outcome.verdict)
             stop.request()
 
-    summary = repair(photos, tmp_path / "out", stop=stop, subscribers=[listen])
+    summary = repair(photos, tmp_path / "out", stop=stop, subscribers=[listen], pipeline=UnhurriedPipeline())
     assert summary.interrupted
-    assert 0 < len(finished) < 12
+    assert 0 < len(finished) < 24
     assert Verdict.FAILED not in finished
     assert len(read_tree(tmp_path / "out")) == len(finished)
 

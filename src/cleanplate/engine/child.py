@@ -153,8 +153,9 @@ def serve(end: socket.socket, blueprint: Blueprint, stacks: str) -> None:
         faulthandler.enable(file)
         child = _Child(Channel(end), blueprint, file)
         try:
-            with contextlib.suppress(ChannelClosedError):  # the listener sees to that
-                child.work()
+            child.work()
+        except ChannelClosedError:
+            child.leave_at_once()  # the listener is about to; who is first does not matter
         finally:
             child.close()
             faulthandler.disable()
@@ -303,13 +304,13 @@ class _Child:
             try:
                 message = self._channel.receive()
             except ChannelClosedError:
-                self._leave_at_once()
+                self.leave_at_once()
             if isinstance(message, Situation):
                 self._situation = message
             else:
                 self._inbox.put(message)
 
-    def _leave_at_once(self) -> None:
+    def leave_at_once(self) -> None:
         """The parent is gone. Whatever this process is in the middle of, it ends, and what it started too."""
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process().children(recursive=True):
