@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from cleanplate.cli import interrupt
@@ -75,7 +76,7 @@ def test_leaving_at_once_ends_the_children_and_gives_the_cursor_back(monkeypatch
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr(interrupt.psutil, "Process", Process)
+    monkeypatch.setattr(psutil, "Process", Process)
     monkeypatch.setattr(interrupt.os, "_exit", done.append)
     monkeypatch.setattr(interrupt.sys, "stderr", terminal)
     with stop_on_interrupt(Stop(), str):

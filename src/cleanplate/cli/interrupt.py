@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
-import psutil
-
 from cleanplate.cli.exits import EXIT_INTERRUPTED
 
 FIRST = "finishing what is in hand; Ctrl-C again leaves at once"
@@ -51,6 +49,8 @@ def stop_on_interrupt(stop: Stoppable, say: Callable[[str], None]) -> Iterator[N
 
 def _leave_at_once() -> None:
     """End this process and its children without unwinding: threads may be blocked in a write or a kernel."""
+    import psutil  # the engine has loaded it long before; `--help` need not
+
     for child in psutil.Process().children(recursive=True):  # also what children have started: IOPaint
         with suppress(psutil.Error):
             child.kill()
