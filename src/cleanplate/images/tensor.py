@@ -42,10 +42,11 @@ def from_tensor(batch: Tensor, *, dtype: DTypeLike = np.float32) -> list[NDArray
     >>> from_tensor(torch.full((1, 3, 1, 1), 2.0), dtype=np.uint8)[0].tolist()
     [[[255, 255, 255]]]
     """
-    values = batch.detach().to(device="cpu", dtype=torch.float32).permute(0, 2, 3, 1).contiguous().numpy()
+    values = batch.detach().to(device="cpu", dtype=torch.float32).permute(0, 2, 3, 1).numpy()
     wanted = np.dtype(dtype)
     if wanted.kind == "f":
-        return list(values.astype(wanted, copy=False))
+        # Copied: a view would keep the whole batch's memory alive as long as any of its pictures.
+        return [np.array(value, wanted, order="C") for value in values]
     most = np.iinfo(wanted).max
     return [np.rint(np.clip(value, 0, 1) * most).astype(wanted) for value in values]
 
