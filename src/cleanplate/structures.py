@@ -199,7 +199,7 @@ class Repair:
     rounds: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One line of the journal: what became of one input file.
 

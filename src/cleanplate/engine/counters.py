@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 from cleanplate.engine.events import Cleaned, Event, Paused, PhotoFinished, RunStarted, Warned
 from cleanplate.engine.summary import RunSummary, Usage, advise
 from cleanplate.structures import Outcome
+
+
+class StageSeconds(Mapping[str, float]):
+    """Seconds by stage, to seven digits, in a third of a dict's memory: a run keeps one a photograph.
+
+    >>> StageSeconds({"read": 0.5}) == {"read": 0.5}
+    True
+    """
+
+    __slots__ = ("_seconds", "_stages")
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._stages = _share(tuple(seconds))
+        self._seconds = array("f", seconds.values())
+
+    def __getitem__(self, stage: str) -> float:
+        try:
+            return self._seconds[self._stages.index(stage)]
+        except ValueError:
+            raise KeyError(stage) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stages)
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+
+@lru_cache(maxsize=64)
+def _share(stages: tuple[str, ...]) -> tuple[str, ...]:
+    """The same tuple for all photographs that went through the same stages."""
+    return stages
 
 
 class Counters:
@@ -33,7 +67,7 @@ class Counters:
                 self._work_began = time.monotonic()
                 self._total, self._dry_run = event.total, event.dry_run
             case PhotoFinished():
-                self._outcomes.append(event.outcome)
+                self._outcomes.append(replace(event.outcome, seconds=StageSeconds(event.outcome.seconds)))
                 for stage, seconds in event.outcome.seconds.items():
                     self._seconds[stage] += seconds
             case Paused():
