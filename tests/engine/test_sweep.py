@@ -5,6 +5,7 @@ import os
 import pytest
 from benchmarks.light import draw_photo, make_light_pipeline
 
+from cleanplate.settings import RepairSettings
 from tests.sweep.harness import Sweep
 
 
@@ -24,7 +25,7 @@ def photos(tmp_path):
 @pytest.mark.parametrize("optimize", [True, False], ids=["optimised", "plain"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 def test_each_allocation_failing_in_turn(photos, tmp_path, optimize, lasting):
-    sweep = Sweep(photos, tmp_path, make_light_pipeline(), optimize=optimize)
+    sweep = Sweep(photos, tmp_path, make_light_pipeline(), RepairSettings(optimize=optimize))
     assert sweep.expected.counts["repaired"] == 2
     trials = list(sweep.run_all(lasting=lasting))
     assert [trial.at for trial in trials] == list(range(1, sweep.allocations + 2))

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -37,6 +37,7 @@ class Trial:
     """One run. at: which allocation failed; struck: how many failures there were, 0: `at` was never reached.
 
     right, named: photographs that are as in the undisturbed run, and those that are said to have failed.
+    difference: the largest between a right photograph and the undisturbed run's, in grey levels.
     """
 
     at: int
@@ -44,16 +45,17 @@ class Trial:
     struck: int
     right: int
     named: int
+    difference: int
 
 
 class Sweep:
     """Runs over one folder. work: an empty folder for results; each run's are deleted once checked."""
 
-    def __init__(self, photos: Path, work: Path, pipeline: Pipeline, *, optimize: bool) -> None:
+    def __init__(self, photos: Path, work: Path, pipeline: Pipeline, settings: RepairSettings) -> None:
         self.photos = photos
         self.work = work
         self.pipeline = pipeline
-        self.settings = RepairSettings(optimize=optimize, batch_size=3)
+        self.settings = replace(settings, batch_size=3)
         memory = StrictAccelerator(TOTAL_BYTES)
         self.expected = self._repair(work / "undisturbed", memory)
         self.allocations = memory.meter.allocations
@@ -91,14 +93,14 @@ class Sweep:
         """Every photograph is right or named, and there is no other file."""
         expected = {outcome.relative: outcome for outcome in self.expected.outcomes}
         assert {outcome.relative for outcome in summary.outcomes} == set(expected)
-        named = 0
+        named = difference = 0
         for outcome in summary.outcomes:
             if outcome.verdict is Verdict.FAILED:
                 assert outcome.cause, outcome
                 assert outcome.remedy, outcome
                 named += 1
             else:
-                self._check_right(outcome, expected[outcome.relative], output)
+                difference = max(difference, self._compare(outcome, expected[outcome.relative], output))
         written = {path.name for path in output.rglob("*") if path.is_file() and path.parent == output}
         assert written == {outcome.output for outcome in summary.outcomes if outcome.output}
         assert not [*(output / ".cleanplate" / "tmp").glob("*")], "half-written files are left"
@@ -109,14 +111,18 @@ class Sweep:
             struck=fault.struck,
             right=len(expected) - named,
             named=named,
+            difference=difference,
         )
 
-    def _check_right(self, outcome: Outcome, expected: Outcome, output: Path) -> None:
+    def _compare(self, outcome: Outcome, expected: Outcome, output: Path) -> int:
+        """The largest difference to what it should be."""
         assert outcome.verdict is expected.verdict, outcome
         assert outcome.output == expected.output
         result = _read(output / str(outcome.output))
         wanted = _read(self.work / "undisturbed" / str(outcome.output))
-        assert int(np.abs(result - wanted).max()) <= 1, f"{outcome.relative} differs"
+        difference = int(np.abs(result - wanted).max())
+        assert difference <= 1, f"{outcome.relative} differs by {difference} grey levels"
+        return difference
 
 
 def _read(path: Path) -> np.ndarray:

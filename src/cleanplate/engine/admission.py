@@ -71,7 +71,7 @@ class Admission:
 
     def predict_cost(self, request: Request[Any, Any], size: Size) -> int:
         """Peak bytes of a piece, with what a measured run has shown the prediction to miss."""
-        staging = request.item_bytes * size.batch if self.on_host else 0
+        staging = self._count_staging(request, size)
         if request.network is None:
             return staging
         shape = request.shape(size.batch, size.tile)
@@ -81,6 +81,15 @@ class Admission:
             return staging + UNKNOWN_BYTES_PER_PIXEL * number * height * width
         return staging + int(predicted * self._factor(request.network))
 
+    def is_known_to_fit(self, request: Request[Any, Any], size: Size, budget_bytes: int) -> bool:
+        """Whether a larger shape's prediction shows already that a piece fits; spares one of its own."""
+        if request.network is None:
+            return False
+        bound = self.predictor.find_bound(request.network, request.shape(size.batch, size.tile))
+        if bound is None:
+            return False
+        return self._count_staging(request, size) + bound * self._factor(request.network) <= budget_bytes
+
     def choose(self, request: Request[Any, Any], sizes: Sequence[Size]) -> int:
         """Index of the first size within budget and ceiling, else of the last, which is for the caller to
         try."""
@@ -89,7 +98,7 @@ class Admission:
             self._ceilings.setdefault(request.stage, 0)
         allowed = min(budget, self._ceilings.get(request.stage, budget))
         for index, size in enumerate(sizes[:-1]):
-            if self.predict_cost(request, size) <= allowed:
+            if self.is_known_to_fit(request, size, allowed) or self.predict_cost(request, size) <= allowed:
                 return index
         return len(sizes) - 1
 
@@ -138,6 +147,9 @@ class Admission:
         predicted = self.predictor.predict(request.network, request.shape(size.batch, size.tile))
         factor = held_bytes / predicted if predicted else LEAST_FACTOR
         self._factors[request.network] = min(MOST_FACTOR, max(LEAST_FACTOR, factor))
+
+    def _count_staging(self, request: Request[Any, Any], size: Size) -> int:
+        return request.item_bytes * size.batch if self.on_host else 0
 
     def _factor(self, network: Any) -> float:
         return 1.0 if self.on_host else self._factors.get(network, UNMEASURED_FACTOR)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import torch
@@ -130,7 +130,7 @@ class Guard:
         self, request: Request[Item, Result], items: Sequence[Item], size: Size, *, is_last: bool
     ) -> tuple[list[Result], Failure | None]:
         """The results of one piece, or what is left of its error; in that case nothing else is left."""
-        if is_last and self.admission.is_hopeless(cost := self.admission.predict_cost(request, size)):
+        if is_last and (cost := self._find_hopeless_cost(request, size)) is not None:
             return [], Failure(ErrorKind.SHRINK, False, f"needs {format_bytes(cost)}, more than is free")
         results: list[Result] = []
         failure: Failure | None = None
@@ -158,6 +158,13 @@ class Guard:
         self.out_of_memory_count += 1
         self._release()
         return [], failure
+
+    def _find_hopeless_cost(self, request: Request[Any, Any], size: Size) -> int | None:
+        """The cost of a piece that would not fit into all that is left; None where there is hope."""
+        if self.admission.is_known_to_fit(request, size, self.admission.read_budget()):
+            return None
+        cost = self.admission.predict_cost(request, size)
+        return cost if self.admission.is_hopeless(cost) else None
 
     def _release(self) -> None:
         """Clean up after a failure; thoroughly as long as that takes little of the time."""

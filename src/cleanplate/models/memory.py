@@ -61,6 +61,32 @@ class PeakPredictor:
                 peaks[key] = self._trace(network, shape, dtype)
             return peaks[key]
 
+    def find_bound(self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None) -> int | None:
+        """The least peak known of an input that is nowhere smaller; None where there is none.
+
+        Less input takes no more memory, and a trace of a deep network takes a tenth of a second.
+
+        >>> predictor, network = PeakPredictor(), nn.ReLU()
+        >>> predictor.find_bound(network, (1, 1, 16, 32)), predictor.predict(network, (1, 1, 32, 32))
+        (None, 8192)
+        >>> predictor.find_bound(network, (1, 1, 16, 32))
+        8192
+        """
+        if not isinstance(network, nn.Module):
+            return None
+        with self._lock:
+            known = self._peaks.get(network, {}).items()
+            return min(
+                (
+                    peak
+                    for (other, of_type), peak in known
+                    if peak is not None
+                    and (of_type, other[1]) == (dtype, shape[1])
+                    and all(theirs >= ours for theirs, ours in zip(other, shape, strict=True))
+                ),
+                default=None,
+            )
+
     def _trace(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int | None:
         try:
             if network not in self._copies:
