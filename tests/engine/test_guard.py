@@ -340,3 +340,18 @@ def test_photographs_and_cleaning_are_passed_on():
     guard.clean("going idle")
     assert [event.reason for event in events] == ["going idle"]
     assert accelerator.releases == 1
+
+
+def test_what_a_larger_shape_shows_to_fit_is_not_predicted_again(monkeypatch):
+    guard = make_guard(VirtualAccelerator(GIB))
+    network = make_network()
+    guard.attempt(Work(count=4, network=network).request)
+    predicted = []
+    real = guard.admission.predictor.predict
+    monkeypatch.setattr(
+        guard.admission.predictor, "predict", lambda *given: predicted.append(given) or real(*given)
+    )
+    guard.attempt(Work(count=3, network=network).request)
+    assert predicted == []
+    guard.attempt(Work(count=5, network=network).request)
+    assert predicted

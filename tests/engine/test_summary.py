@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanplate.engine.counters import Counters
+from cleanplate.engine.counters import Counters, StageSeconds
 from cleanplate.engine.events import Cleaned, Paused, PhotoFinished, RunStarted, Warned
 from cleanplate.engine.summary import RunSummary, Usage, advise, largest_threshold
 from cleanplate.structures import Outcome, Verdict
@@ -81,3 +81,11 @@ def test_a_run_that_never_began_has_no_rate():
     summary = Counters().summarise(finished_before=(), interrupted=False, usage=Usage())
     assert summary.photographs_per_second == 0
     assert summary.work_seconds == 0
+
+
+def test_a_kept_photographs_seconds_read_like_a_dict():
+    kept = StageSeconds({"read": 0.5, "write": 2.25})
+    assert (dict(kept), len(kept), kept["write"]) == ({"read": 0.5, "write": 2.25}, 2, 2.25)
+    with pytest.raises(KeyError, match="detect"):
+        kept["detect"]
+    assert StageSeconds({"read": 1.0, "write": 1.0})._stages is kept._stages

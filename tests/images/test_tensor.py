@@ -72,3 +72,11 @@ def test_resizing_keeps_the_shape_and_never_enlarges_by_itself() -> None:
     assert resize(picture, 60, 60).shape == (60, 60, 3)
     assert resize(picture, 30, 90) is picture
     assert (resize(picture, 7, 11) == 9).all()
+
+
+def test_results_own_their_memory():
+    """A view would keep a whole batch alive, on the meter as in the machine."""
+    batch = torch.rand(2, 1, 4, 4)
+    for picture in from_tensor(batch):
+        assert picture.base is None
+        assert not np.shares_memory(picture, batch.numpy())
