@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cleanplate.train.losses import dice_loss, finder_loss, restorer_loss
+from cleanplate.train.losses import dice_loss, dice_loss_by_crop, finder_loss, restorer_loss
 
 
 @pytest.fixture
@@ -73,3 +73,16 @@ def test_losses_can_be_minimised_by_gradients(restorer_example):
     }
     restorer_loss(planes, restorer_example)[0].backward()
     assert all(torch.isfinite(plane.grad).all() and plane.grad.abs().sum() > 0 for plane in planes.values())
+
+
+def test_dice_by_crop_counts_a_small_mark_as_much_as_a_large_one_and_no_clean_crop():
+    target = torch.zeros(3, 1, 32, 32)
+    target[0] = 1  # all of it
+    target[1, :, :5, :5] = 1  # a stamp; the third crop is clean
+    found = target.clone()
+    found[1] = 0
+    missed_stamp = dice_loss_by_crop(found, target, torch.ones_like(target))
+    assert missed_stamp == pytest.approx(0.5, abs=0.02)
+    assert dice_loss(found, target, torch.ones_like(target)) < 0.05
+    clean = torch.zeros(2, 1, 32, 32)
+    assert dice_loss_by_crop(torch.full_like(clean, 0.4), clean, torch.ones_like(clean)) == 0

@@ -5,6 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+#: A crop with fewer marked pixels shows no more than a mark's edge, and has no Dice of its own.
+LEAST_MARKED_PX = 16
+
 
 def dice_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """1 - Dice over the whole batch (a Dice per crop punishes clean crops without end and learns nothing)."""
@@ -13,12 +16,30 @@ def dice_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return 1 - (2 * shared + 1) / (total + 1)
 
 
+def dice_loss_by_crop(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """The mean of 1 - Dice over the crops that hold a mark; 0 where none does.
+
+    A stamp of a hundred pixels counts as much as a pattern over the whole crop. All (N, 1, H, W).
+    """
+    planes = (1, 2, 3)
+    shared = (probability * target * weight).sum(planes)
+    total = ((probability + target) * weight).sum(planes)
+    marked = (target.sum(planes) >= LEAST_MARKED_PX).float()
+    return ((1 - (2 * shared + 1) / (total + 1)) * marked).sum() / marked.sum().clamp(min=1)
+
+
 def finder_loss(logits: Tensor, example: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Cross entropy plus Dice. logits (N, 1, H, W); example: see `make_finder_examples`."""
+    """Cross entropy plus Dice, over the batch and by crop.
+
+    logits (N, 1, H, W); example: see `make_finder_examples`.
+    """
     target, weight = example["target"], example["weight"]
+    probability = logits.sigmoid()
     entropy = F.binary_cross_entropy_with_logits(logits, target, weight)
-    dice = dice_loss(logits.sigmoid(), target, weight)
-    return entropy + 0.5 * dice, {"entropy": entropy.item(), "dice": dice.item()}
+    dice = dice_loss(probability, target, weight)
+    by_crop = dice_loss_by_crop(probability, target, weight)
+    parts = {"entropy": entropy.item(), "dice": dice.item(), "dice_by_crop": by_crop.item()}
+    return entropy + 0.3 * dice + 0.3 * by_crop, parts
 
 
 def restorer_loss(planes: dict[str, Tensor], example: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
