@@ -140,6 +140,8 @@ class Detection:
     boxes: one round each group of marked pixels, largest first.
     share: the part of the photograph that the boxes cover, in [0, 1]; compared with `threshold`.
     score: mean probability over the mask, 0 where nothing is marked.
+    given: whether a person or another program said so: it holds at any share, and is not looked for again.
+    notes: things its photograph's owner should know (a mask was resized).
     """
 
     probability: FloatArray
@@ -147,6 +149,8 @@ class Detection:
     boxes: tuple[Box, ...]
     share: float
     score: float
+    given: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Method(StrEnum):
@@ -205,7 +209,8 @@ class Outcome:
 
     `relative` is the input's name under its root with forward slashes (unique in a run); `output` the written
     file's name under the output folder, or None. `seconds` are by stage ("read", "detect", "remove", "write",
-    ...). `notes` are things its owner should know (subsampling changed, C2PA no longer valid).
+    ...). `batch`: photographs that went through the networks together with it, itself included. `notes` are
+    things its owner should know (subsampling changed, C2PA no longer valid).
     """
 
     source: Path
@@ -219,6 +224,7 @@ class Outcome:
     height: int = 0
     regions: tuple[Region, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 0
     notes: tuple[str, ...] = ()
     cause: str | None = None
     remedy: str | None = None

@@ -152,6 +152,7 @@ def test_what_else_happens_is_noted(tmp_path):
     lines = list(read_lines(path))
     assert [line["kind"] for line in lines] == ["started", "paused", "cleaned", "retried", "warned", "ended"]
     assert all("time" in line for line in lines)
+    assert {"batch": 4, "next_batch": 2, "tile": None, "next_tile": None}.items() <= lines[3].items()
 
 
 def test_lines_of_many_threads_stay_whole(tmp_path):

@@ -72,13 +72,18 @@ class Retried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySampled(Event):
-    """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU."""
+    """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU.
+
+    total_bytes, gpu_total_bytes: all that machine and card have.
+    """
 
     resident_bytes: int
     peak_resident_bytes: int
     available_bytes: int
+    total_bytes: int | None = None
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
+    gpu_total_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,8 @@ def _line_of(event: Event) -> dict[str, Any] | None:
         case Cleaned():
             return {"kind": "cleaned", "reason": event.reason, "freed_bytes": event.freed_bytes}
         case Retried():
-            return {"kind": "retried", "stage": event.stage, "batch": event.batch, "cause": event.cause}
+            sizes = {name: getattr(event, name) for name in ("batch", "tile", "next_batch", "next_tile")}
+            return {"kind": "retried", "stage": event.stage, **sizes, "cause": event.cause}
         case Warned():
             return {"kind": "warned", "message": event.message}
         case RunFinished():

@@ -81,8 +81,10 @@ class RunRecorder:
             figures = {
                 "process_bytes": event.resident_bytes,
                 "system_available_bytes": event.available_bytes,
+                "system_total_bytes": event.total_bytes,
                 "gpu_allocated_bytes": event.gpu_allocated_bytes,
                 "gpu_reserved_bytes": event.gpu_reserved_bytes,
+                "gpu_total_bytes": event.gpu_total_bytes,
             }
             told = {name: value for name, value in figures.items() if value is not None}
             append_sample(self._output, {"seconds": time_now, **told})

@@ -19,12 +19,16 @@ _INTERVAL_S = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessUsage:
-    """What one process takes. gpu_*: the most that its torch had allocated and reserved; None: uses none."""
+    """What one process takes. gpu_*: the most that its torch had allocated and reserved; None: uses none.
+
+    gpu_now: what its torch has allocated and reserved now, and all the memory of the card.
+    """
 
     resident_bytes: int
     cpu_seconds: float
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
+    gpu_now: tuple[int, int, int] | None = None
 
 
 def read_process_usage() -> ProcessUsage:
@@ -35,6 +39,7 @@ def read_process_usage() -> ProcessUsage:
         cpu_seconds=time.process_time(),
         gpu_allocated_bytes=allocated,
         gpu_reserved_bytes=reserved,
+        gpu_now=read_gpu_now(),
     )
 
 
@@ -87,14 +92,17 @@ class UsageSampler:
     def _run(self) -> None:
         while not self._ended.wait(self._interval_s):
             usage = self._sample()
-            available, _ = read_system_memory()
+            available, total = read_system_memory()
+            gpu_allocated, gpu_reserved, gpu_total = usage.gpu_now or (None, None, None)
             self._events.emit(
                 MemorySampled(
                     resident_bytes=usage.resident_bytes,
                     peak_resident_bytes=self._peak_bytes,
                     available_bytes=available,
-                    gpu_allocated_bytes=usage.gpu_allocated_bytes,
-                    gpu_reserved_bytes=usage.gpu_reserved_bytes,
+                    total_bytes=total,
+                    gpu_allocated_bytes=gpu_allocated,
+                    gpu_reserved_bytes=gpu_reserved,
+                    gpu_total_bytes=gpu_total,
                 )
             )
 
@@ -107,11 +115,12 @@ class UsageSampler:
 def add_usage(one: ProcessUsage, other: ProcessUsage | None) -> ProcessUsage:
     """What two processes take together. On the GPU only one of them works.
 
-    >>> add_usage(
+    >>> both = add_usage(
     ...     ProcessUsage(resident_bytes=5, cpu_seconds=1.0),
     ...     ProcessUsage(resident_bytes=2, cpu_seconds=0.5, gpu_allocated_bytes=7),
     ... )
-    ProcessUsage(resident_bytes=7, cpu_seconds=1.5, gpu_allocated_bytes=7, gpu_reserved_bytes=None)
+    >>> both.resident_bytes, both.cpu_seconds, both.gpu_allocated_bytes, both.gpu_reserved_bytes
+    (7, 1.5, 7, None)
     """
     if other is None:
         return one
@@ -120,6 +129,7 @@ def add_usage(one: ProcessUsage, other: ProcessUsage | None) -> ProcessUsage:
         cpu_seconds=one.cpu_seconds + other.cpu_seconds,
         gpu_allocated_bytes=larger_of(one.gpu_allocated_bytes, other.gpu_allocated_bytes),
         gpu_reserved_bytes=larger_of(one.gpu_reserved_bytes, other.gpu_reserved_bytes),
+        gpu_now=other.gpu_now or one.gpu_now,
     )
 
 
@@ -134,3 +144,12 @@ def read_gpu_peak() -> tuple[int | None, int | None]:
         return None, None
     torch = sys.modules["torch"]
     return int(torch.cuda.max_memory_allocated()), int(torch.cuda.max_memory_reserved())
+
+
+def read_gpu_now() -> tuple[int, int, int] | None:
+    """Bytes that torch has allocated and reserved on the GPU, and all that the card has; None: uses none."""
+    if not is_cuda_in_use():
+        return None
+    cuda = sys.modules["torch"].cuda
+    total = cuda.get_device_properties(cuda.current_device()).total_memory
+    return int(cuda.memory_allocated()), int(cuda.memory_reserved()), int(total)

@@ -45,6 +45,7 @@ class Repaired:
     loaded: Loaded
     repair: Repair
     seconds: Mapping[str, float]
+    batch: int = 1
 
     @property
     def relative(self) -> str:
@@ -107,7 +108,7 @@ class Workbench:
             if isinstance(answer.result, Exception):
                 items.append(_failed(loaded.job, answer.result, seconds))
             else:
-                items.append(Repaired(loaded, answer.result, seconds))
+                items.append(Repaired(loaded, answer.result, seconds, batch=len(batch)))
         return items
 
     def store(self, item: Repaired | Failed) -> None:
@@ -149,7 +150,7 @@ class Workbench:
         staged = self._workspace.staged(name)
         try:
             report = self._encode(item, staged)
-            notes = (*report.notes, *self._make_way(job))
+            notes = (*item.repair.first.notes, *report.notes, *self._make_way(job))
             self._write_mask(item.repair, name)
             stamp = Stamp(report.sha256, report.nbytes, staged.stat().st_mtime_ns)
             self._journal.announce(name, report.sha256)
@@ -206,6 +207,7 @@ class Workbench:
             height=photo.height,
             regions=repair.regions,
             seconds=item.seconds,
+            batch=item.batch,
             input_sha256=item.loaded.stamp.sha256,
             settings_key=self._key,
         )
