@@ -28,6 +28,7 @@ def cut_crops(photo: Photo, detection: Detection) -> list[Crop]:
             probability=np.ascontiguousarray(detection.probability[box.slices]),
             mask=np.ascontiguousarray(detection.mask[box.slices]),
             box=box,
+            given=detection.given,
         )
         for box in place_crops(detection.boxes, photo.height, photo.width)
         if detection.mask[box.slices].any()

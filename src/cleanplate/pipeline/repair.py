@@ -72,6 +72,8 @@ class MarkRepair:
             if not active:
                 break
             self._remove(active, attempt)
+            for job in active:  # what was given, not found, would be given again
+                job.done |= job.latest is not None and job.latest.given
             self._look([job for job in active if not job.done], settings, attempt)
         return [_conclude(job, settings) for job in jobs]
 
@@ -87,7 +89,7 @@ class MarkRepair:
             elif job.rounds > 1 and not _is_better(found, job.latest):
                 job.go_back()
             job.latest = found
-            job.done |= found.share < settings.threshold or not found.boxes
+            job.done |= not _is_worth_removing(found, settings)
 
     def _remove(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
         """One round: crop, remove, put back."""
@@ -130,7 +132,7 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
     untouched = np.zeros(job.photo.rgb.shape[:2], bool)
     if not job.first.boxes:
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first)
-    if job.first.share < settings.threshold:
+    if not _is_worth_removing(job.first, settings):
         return Repair(Verdict.UNDER_THRESHOLD, job.photo.rgb, untouched, job.first)
     if settings.dry_run:
         return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, job.first)
@@ -138,6 +140,11 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
     if not changed.any():  # what was found did not bear being looked at closely
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first, job.regions)
     return Repair(Verdict.REPAIRED, job.current, changed, job.first, job.regions, job.rounds)
+
+
+def _is_worth_removing(found: Detection, settings: RepairSettings) -> bool:
+    """What was given is wanted gone, however small."""
+    return bool(found.boxes) and (found.given or found.share >= settings.threshold)
 
 
 def _is_better(found: Detection, before: Detection | None) -> bool:

@@ -16,13 +16,14 @@ class Crop:
 
     rgb: (h, w, 3) float32 in [0, 1]. probability: (h, w) float32 in [0, 1], the finder's, resampled to native
     resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its
-    photograph.
+    photograph. given: whether the mask was given, not found: then all of it is to be rewritten.
     """
 
     rgb: FloatArray
     probability: FloatArray
     mask: BoolArray
     box: Box
+    given: bool = False
 
 
 @dataclass(frozen=True, eq=False)
