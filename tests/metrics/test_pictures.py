@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from cleanplate.metrics import masked_psnr, masked_rmse, psnr, rmse
+from cleanplate.metrics import masked_psnr, masked_rmse, psnr, rmse, watermark_rmse
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -52,3 +52,16 @@ def test_wrong_shapes_are_refused() -> None:
         masked_rmse(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((3, 2), bool))
     with pytest.raises(ValueError, match="empty"):
         rmse(np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def test_watermark_rmse_is_what_the_published_definition_gives() -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.random((20, 30, 3)), rng.random((20, 30, 3))
+    mask = rng.random((20, 30)) < 0.3
+    gathered = np.mean((first * mask[..., None] - second * mask[..., None]) ** 2) * mask.size / mask.sum()
+    assert watermark_rmse(first, second, mask) == pytest.approx(256 * np.sqrt(gathered))
+    one = 256 * np.sqrt(((first - second) ** 2).sum(axis=2)[mask].mean())
+    assert watermark_rmse(first, second, mask, channels=1) == pytest.approx(one)
+    assert np.isnan(watermark_rmse(first, second, np.zeros_like(mask)))
+    with pytest.raises(ValueError, match="channels is 2"):
+        watermark_rmse(first, second, mask, channels=2)

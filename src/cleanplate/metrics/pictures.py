@@ -11,6 +11,9 @@ from cleanplate.structures import BoolArray
 
 Picture = NDArray[Any]
 
+#: The papers on visible watermarks give root mean square errors in this part of the full range.
+PAPERS_UNIT = 256.0
+
 
 def rmse(first: Picture, second: Picture) -> float:
     """Root of the mean squared difference of two arrays of one shape, in their own unit.
@@ -38,6 +41,26 @@ def masked_rmse(first: Picture, second: Picture, mask: BoolArray) -> float:
         raise ValueError(f"the mask has shape {mask.shape}, the pictures {first.shape}")
     chosen = mask.astype(bool)
     return rmse(first[chosen], second[chosen]) if chosen.any() else float("nan")
+
+
+def watermark_rmse(first: Picture, second: Picture, mask: BoolArray, *, channels: int = 3) -> float:
+    """RMSEw as the papers on visible watermarks give it: inside the mask, in 256ths of the full range.
+
+    first, second: (H, W, 3) floats in [0, 1]. mask: (H, W) bool. channels: what the summed squares are
+    divided by besides the mask's pixels: 3 gives the mean over pixels and channels, 1 the mean over pixels of
+    the channels' sum, larger by the square root of 3. NaN where the mask is empty.
+    Source: `compute_RMSE` in evaluation.py of SLBR's code (bcmi/SLBR-Visible-Watermark-Removal), which takes
+    256ths; it comes to 3, for its mean runs over three channels and its mask has one.
+
+    >>> whole = np.ones((2, 2), bool)
+    >>> watermark_rmse(np.zeros((2, 2, 3)), np.full((2, 2, 3), 0.5), whole)
+    128.0
+    >>> round(watermark_rmse(np.zeros((2, 2, 3)), np.full((2, 2, 3), 0.5), whole, channels=1), 1)
+    221.7
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}; wanted: 1 or 3")
+    return PAPERS_UNIT * float(np.sqrt(3 / channels)) * masked_rmse(first, second, mask)
 
 
 def psnr(first: Picture, second: Picture, peak: float | None = None) -> float:
