@@ -14,6 +14,7 @@ from cleanplate.models.weights import load_networks
 from cleanplate.train.examples import Examples, ExampleSource, make_finder_examples
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import finder_loss
+from cleanplate.train.parameters import group_parameters
 from cleanplate.train.pretrained import load_pretrained_encoder
 from cleanplate.train.validation import make_finder_validation
 
@@ -39,9 +40,8 @@ def train_finder(
         network.load_state_dict(load_networks(init).finder.state_dict())
     else:
         load_pretrained_encoder(network.encoder)
-    encoder = list(network.encoder.parameters())
-    decoder = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
-    groups: list[dict[str, Any]] = [{"params": encoder, "scale": ENCODER_RATE}, {"params": decoder}]
+    keep_filters = init is not None and options.device == "cpu"
+    groups = group_parameters(network, ENCODER_RATE, keep_filters=keep_filters)
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_finder_examples, seed)

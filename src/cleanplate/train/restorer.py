@@ -17,6 +17,7 @@ from cleanplate.settings import EMBEDDED_MODEL
 from cleanplate.train.examples import Examples, ExampleSource, make_restorer_examples
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import restorer_loss
+from cleanplate.train.parameters import group_parameters
 from cleanplate.train.pretrained import load_pretrained_encoder
 from cleanplate.train.validation import make_restorer_validation
 
@@ -41,9 +42,8 @@ def train_restorer(
     """
     network = make_restorer(init)
     source = replace(source, clean_share=CLEAN_SHARE)
-    encoder = list(network.encoder.parameters())
-    rest = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
-    groups: list[dict[str, Any]] = [{"params": encoder, "scale": ENCODER_RATE}, {"params": rest}]
+    keep_filters = init is not None and options.device == "cpu"
+    groups = group_parameters(network, ENCODER_RATE, keep_filters=keep_filters)
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)
