@@ -36,9 +36,12 @@ def test_an_anchor_lies_where_it_says(text, edges):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "top", "top:20%", "top-top:1x1", "top-bottom:1x1", "middle:1x1", "left-right:1x1", "top:0x5", "top:120%x5%",
-     "top-center:1x1", "top:20%x", "top:-1x4"],
-)  # fmt: skip
+    [
+        *("", "top", "top:20%", "top:20%x", "middle:1x1"),
+        *("top-top:1x1", "top-bottom:1x1", "left-right:1x1", "top-center:1x1"),
+        *("top:0x5", "top:-1x4", "top:120%x5%"),
+    ],
+)
 def test_no_anchor_is_refused_with_its_form(text):
     with pytest.raises(InvalidSettingError, match="bottom-right:20%x8%"):
         parse_anchor(text)

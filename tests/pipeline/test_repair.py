@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cleanplate.detect.given import ArrayMask, GivenDetector
 from cleanplate.detect.mask import detect_from_probability
 from cleanplate.errors import RepairFailedError, UnreadablePhotoError
 from cleanplate.models.request import Attempt, plainly
@@ -169,3 +170,22 @@ def test_the_fingerprint_names_both_parts() -> None:
 
 def test_no_photographs_give_no_repairs() -> None:
     assert run(MarkRepair(FindsWhite(), PaintsGrey()), []) == []
+
+
+def test_what_is_given_is_removed_once_whatever_its_share() -> None:
+    mask = np.zeros((120, 200), bool)
+    mask[50, 60] = True
+    remover = PaintsGrey()
+    given = MarkRepair(GivenDetector((ArrayMask(mask),)), remover)
+    result = repaired(run(given, [photo("a.png", MARK)], threshold=0.5, max_iterations=5)[0])
+    assert result.verdict is Verdict.REPAIRED
+    assert np.array_equal(result.changed, mask)
+    assert (result.rounds, len(remover.crops)) == (1, 1)
+    assert remover.crops[0].given
+
+
+def test_an_empty_mask_leaves_the_photograph_alone() -> None:
+    given = MarkRepair(GivenDetector((ArrayMask(np.zeros((120, 200), bool)),)), PaintsGrey())
+    result = repaired(run(given, [photo("a.png", MARK)])[0])
+    assert result.verdict is Verdict.CLEAN
+    assert not result.changed.any()

@@ -1,7 +1,7 @@
 """Marks that are given, not found: masks as files or arrays, boxes, and places at a corner or an edge.
 
-A `MaskSource` knows which pixels of a photograph are marked; `GivenDetector` answers with the union of what its
-sources know. Nothing is looked for, so no network is needed, and nothing is looked for again afterwards.
+A `MaskSource` knows which pixels of a photograph are marked; `GivenDetector` answers with the union of what
+its sources know. Nothing is looked for, so no network is needed, and nothing is looked for again afterwards.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Places:
             if place.left >= photo.width or place.top >= photo.height:
                 raise RepairFailedError(
                     photo.path,
-                    f"the box at {place.left},{place.top} lies outside of {photo.width} x {photo.height} pixels",
+                    f"the box at {place.left},{place.top} lies outside ({photo.width} x {photo.height})",
                     "leave the photograph out, or use --anchor, which goes with every size",
                 )
         return GivenMask(mask)
