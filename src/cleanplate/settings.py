@@ -170,6 +170,16 @@ class RepairSettings:
         return ()
 
     @property
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, by name.
+
+        >>> RepairSettings(threshold=0.1).changed
+        {'threshold': 0.1}
+        """
+        every = ((f.name, f.default, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {name: value for name, default, value in every if value != default}
+
+    @property
     def result_key(self) -> str:
         """A key that changes with every setting that can change a result, and with no other.
 

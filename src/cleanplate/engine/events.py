@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from cleanplate.engine.summary import RunSummary
 from cleanplate.structures import Outcome
@@ -22,13 +23,15 @@ class Event:
 class RunStarted(Event):
     """Work begins. total: photographs to look at now; skipped: finished before and still valid.
 
-    key: under what settings and networks a result is valid (`Outcome.settings_key`).
+    key: under what settings and networks a result is valid (`Outcome.settings_key`). settings: those that
+    differ from the defaults, by name.
     """
 
     total: int
     skipped: int
     key: str = ""
     dry_run: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanplate.engine.decisions import is_reviewed
 from cleanplate.engine.journal import Entry, History
 from cleanplate.engine.records import hash_file
 from cleanplate.engine.workspace import Workspace, in_the_way
@@ -52,7 +53,7 @@ def make_plan(
 ) -> Plan:
     """Look at every photograph's result and at the journal. Writes nothing.
 
-    key: settings and networks under which a finished file is valid.
+    key: settings and networks under which a finished file is valid; what a person decided is valid anyway.
     """
     jobs: list[Job] = []
     refusals: list[Refusal] = []
@@ -60,26 +61,32 @@ def make_plan(
     for number, source in enumerate(sources):
         entry = history.results.get(source.output)
         try:
-            if entry is not None and _is_finished(source, workspace.destination(source.output), entry, key):
+            if entry is not None and _is_finished(source, workspace, entry, history, key):
                 finished.append(entry.outcome)
             else:
-                jobs.append(_make_job(number, source, workspace, history, overwrite=overwrite))
+                jobs.append(make_job(number, source, workspace, history, overwrite=overwrite))
         except UnwritablePhotoError as error:
             refusals.append(Refusal(source, error))
     return Plan(tuple(jobs), tuple(refusals), tuple(finished))
 
 
-def _is_finished(source: Source, destination: Path, entry: Entry, key: str) -> bool:
-    if entry.outcome.settings_key != key:
+def _is_finished(source: Source, workspace: Workspace, entry: Entry, history: History, key: str) -> bool:
+    settings_key = entry.outcome.settings_key
+    decided = history.decided.get(source.output) == entry.receipt.output.sha256
+    if settings_key != key and not decided and not is_reviewed(settings_key):
         return False
+    destination = workspace.destination(source.output)
     try:
         return entry.receipt.output.still_fits(destination) and entry.receipt.input.still_fits(source.path)
     except OSError:
         return False  # one of the two is gone or cannot be read: reading it again says what is wrong
 
 
-def _make_job(number: int, source: Source, workspace: Workspace, history: History, *, overwrite: bool) -> Job:
-    """Raises UnwritablePhotoError where the result's name is taken by a file that must stay."""
+def make_job(number: int, source: Source, workspace: Workspace, history: History, *, overwrite: bool) -> Job:
+    """The work on one photograph, whether its result is valid or not.
+
+    Raises UnwritablePhotoError where the result's name is taken by a file that must stay.
+    """
     destination = workspace.destination(source.output)
     _check_folders(workspace.output, destination)
     if not os.path.lexists(destination):

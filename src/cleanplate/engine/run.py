@@ -14,6 +14,7 @@ from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
 from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
+from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
@@ -44,12 +45,14 @@ def repair_folder(
     pipeline: Pipeline | None = None,
     subscribers: Sequence[Callable[[Event], None]] = (),
     stop: StopRequest | None = None,
+    hold: Hold | None = None,
     memory: DeviceMemory | None = None,
 ) -> RunSummary:
     """Find the visible marks in photographs and write the photographs without them to `output`.
 
     inputs: folders and photographs. pipeline: None: the one that `settings` ask for. subscribers: told every
     event, in the thread where it happens. stop: a request on it ends the run when what is in hand is done.
+    hold: while it is asked for, the run waits before its next batch.
     memory: what networks work in, in place of the device's own (`device.virtual`, for tests and benchmarks).
     With `settings.supervise` a pipeline that is given must be one that can be pickled.
 
@@ -63,7 +66,8 @@ def repair_folder(
     counters = Counters()
     events = EventStream([counters, *subscribers])
     conveyor = Conveyor(choose_queue_bytes(settings))
-    run = _Run(paths, Workspace(Path(output)), settings, events, counters, stop or StopRequest(), conveyor)
+    workspace, stop = Workspace(Path(output)), stop or StopRequest()
+    run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold or Hold())
     with UsageSampler(events) as usage, ExitStack() as held:
         if settings.profile:
             events.subscribe(StageReport(Path(settings.profile)))
@@ -97,6 +101,7 @@ class _Run:
     counters: Counters
     stop: StopRequest
     conveyor: Conveyor
+    hold: Hold
 
     def discover(self) -> Discovery:
         """What there is to do. Raises UsageError where the names cannot be looked at."""
@@ -121,6 +126,10 @@ class _Run:
         self.events.emit(Warned(message=f"no photographs were found in {where}{hint}"))
         return ()
 
+    def is_stopping(self) -> bool:
+        """Whether waiting for anything has lost its point."""
+        return self.stop.requested or self.conveyor.error is not None
+
     def open_owner(
         self, pipeline: Pipeline | None, memory: DeviceMemory | None
     ) -> AbstractContextManager[DeviceOwner]:
@@ -129,7 +138,7 @@ class _Run:
         hooks: dict[str, Any] = {
             "emit": self.events.emit,
             "queued_bytes": lambda: self.conveyor.held_bytes,
-            "stopping": lambda: self.stop.requested or self.conveyor.error is not None,
+            "stopping": self.is_stopping,
         }
         if is_supervised(self.settings, is_given=pipeline is not None or memory is not None):
             return SupervisedOwner(
@@ -168,9 +177,11 @@ class _Run:
                 skipped=len(plan.finished),
                 key=key,
                 dry_run=self.settings.dry_run,
+                settings=self.settings.changed,
             )
         )
-        self._do(plan, refused, owner, journal, key)
+        held = HeldOwner(owner, self.hold, stopping=self.is_stopping, emit=self.events.emit)
+        self._do(plan, refused, held, journal, key)
         return plan.finished
 
     def _do(

@@ -1,6 +1,8 @@
 """`OUT/.cleanplate/`: the run's state, and how a finished result gets its name.
 
 journal.jsonl   what became of every file
+decisions.jsonl what a person decided about results
+painted/        masks that a person painted
 lock            held while a run is going on
 status.json, samples.jsonl   for whoever watches from another process
 tmp/            results under way; emptied when a run starts
@@ -18,6 +20,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from cleanplate.engine.decisions import DECISIONS_FILE, read_decisions
 from cleanplate.engine.journal import History, Journal, read_history
 from cleanplate.engine.lock import OutputLock
 from cleanplate.errors import UnwritablePhotoError, UsageError
@@ -33,6 +36,7 @@ class Workspace:
         self.output = output
         self.state = output / STATE_FOLDER
         self.journal = self.state / "journal.jsonl"
+        self.decisions = self.state / DECISIONS_FILE
         self.temporary = self.state / "tmp"
         self._numbers = itertools.count()
 
@@ -61,13 +65,16 @@ class Workspace:
                     self._sweep()
 
     def read_history(self) -> History:
-        """What the journal tells. Raises UsageError where it is there but cannot be read."""
+        """What journal and decisions tell. Raises UsageError where they are there but cannot be read."""
         try:
-            return read_history(self.journal)
+            history = read_history(self.journal)
+            for decision in read_decisions(self.decisions).values():
+                history.decided[decision.output] = decision.sha256
         except OSError as exc:
             raise UsageError(
                 f"{self.journal}: the journal cannot be read ({exc.strerror or exc}); check its permissions"
             ) from exc
+        return history
 
     def _sweep(self) -> None:
         if self.temporary.is_dir() and not self.temporary.is_symlink():
