@@ -146,8 +146,14 @@ def test_binary_units_are_larger_than_decimal_ones(number, prefix):
     assert parse_bytes(f"{number}{prefix}iB") > parse_bytes(f"{number}{prefix}B") >= number * 1000
 
 
-CHANGES_RESULTS = {"max_iterations", "threshold", "model", "inpaint", "format", "quality", "save_masks"}
+CHANGES_RESULTS = {
+    *("max_iterations", "threshold", "model", "inpaint", "box", "anchor"),
+    *("format", "quality", "save_masks"),
+}
 OTHER_VALUES = {
+    "masks": "MASKS",
+    "box": ("1,2,3,4",),
+    "anchor": ("top:10%x10%",),
     "timeout": 60.0,
     "iopaint_command": "env/bin/iopaint",
     "optimize": False,
@@ -176,3 +182,19 @@ OTHER_VALUES = {
 def test_the_key_changes_with_what_changes_results_and_nothing_else(name):
     changed = dataclasses.replace(RepairSettings(), **{name: OTHER_VALUES[name]})
     assert (changed.result_key != RepairSettings().result_key) == (name in CHANGES_RESULTS)
+
+
+def test_places_come_from_lists_and_single_texts_alike(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('box = ["1,2,3,4", "5,6,7,8"]\nanchor = "top:10%x10%"\n', encoding="utf-8")
+    settings = resolve_settings(file=file)
+    assert (settings.box, settings.anchor) == (("1,2,3,4", "5,6,7,8"), ("top:10%x10%",))
+    assert settings.is_given
+    assert not RepairSettings().is_given
+    assert hash(settings) == hash(resolve_settings(file=file))
+
+
+@pytest.mark.parametrize(("name", "value"), [("box", ("1,2,3",)), ("anchor", ("here",)), ("masks", "")])
+def test_places_that_are_none_are_refused(name, value):
+    with pytest.raises(InvalidSettingError, match=name):
+        RepairSettings(**{name: value})

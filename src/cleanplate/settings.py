@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cleanplate.errors import InvalidSettingError, UsageError
+from cleanplate.places import parse_anchor, parse_box
 
 OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
@@ -69,6 +70,16 @@ class RepairSettings:
     """What fills opaque marks: `auto`, `embedded`, `opencv` or `iopaint:MODEL`. Any value but `auto` gets
     every mark."""
 
+    masks: str | None = None
+    """Folder of masks, found by the photographs' names, or one mask for all: the marks are there and are not
+    looked for. What the masks hold is part of what keeps a finished file valid, photograph by photograph."""
+
+    box: tuple[str, ...] = field(default=(), metadata=_RESULT)
+    """Boxes `x,y,w,h` in pixels that are marked on every photograph."""
+
+    anchor: tuple[str, ...] = field(default=(), metadata=_RESULT)
+    """Places as `bottom-right:20%x8%` that are marked on every photograph."""
+
     timeout: float = 300.0
     """Seconds, above 0, that IOPaint may take for one batch."""
 
@@ -111,6 +122,12 @@ class RepairSettings:
     CUDA only."""
 
     def __post_init__(self) -> None:
+        for name, parse in (("box", parse_box), ("anchor", parse_anchor)):
+            given = getattr(self, name)
+            texts = (given,) if isinstance(given, str) else tuple(given or ())
+            object.__setattr__(self, name, texts)  # lists come from TOML and the command line
+            for text in texts:
+                parse(text)
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
         _want(
@@ -134,6 +151,12 @@ class RepairSettings:
         )
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
         _want(self, "inpaint", _is_inpainter, f"one of {', '.join(INPAINTERS)}, or iopaint:MODEL")
+        _want(
+            self,
+            "masks",
+            lambda v: v is None or (isinstance(v, str) and v != ""),
+            "a folder or file of masks",
+        )
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
         _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
@@ -150,6 +173,11 @@ class RepairSettings:
         _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the marks are given (masks, boxes, anchors), so that none are looked for."""
+        return bool(self.masks or self.box or self.anchor)
 
     @property
     def iopaint_model(self) -> str | None:

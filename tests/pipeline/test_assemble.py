@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from cleanplate.detect.given import GivenDetector
+from cleanplate.errors import UsageError
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.request import plainly
@@ -67,3 +69,26 @@ def test_the_assembled_pipeline_runs_and_does_not_mind_its_batch() -> None:
         assert isinstance(second, Repair)
         assert np.abs(first.first.probability - second.first.probability).max() < 1e-4
         assert np.abs(first.rgb.astype(int) - second.rgb.astype(int)).max() <= 1
+
+
+def test_given_marks_need_no_finder(asked: list[tuple[str, str]], tmp_path: Path) -> None:
+    (tmp_path / "iopaint").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "iopaint").chmod(0o755)
+    settings = RepairSettings(
+        device="cpu",
+        masks=str(tmp_path),
+        box=("1,2,3,4",),
+        anchor=("top:3x3",),
+        inpaint="iopaint:cv2",
+        iopaint_command=str(tmp_path / "iopaint"),
+    )
+    pipeline = assemble_pipeline(settings)
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.detector, GivenDetector)
+    assert pipeline.detector.fingerprint == "masks+places"
+    assert asked == []  # no network was loaded
+
+
+def test_masks_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        assemble_pipeline(RepairSettings(device="cpu", masks=str(tmp_path / "none")))

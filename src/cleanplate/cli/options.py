@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,17 @@ from cleanplate.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One setting as an option. parse: from its text, or None for a switch (which then has a --no- form)."""
+    """One setting as an option. parse: from its text, or None for a switch (which then has a --no- form).
+
+    repeats: whether it may be given several times.
+    """
 
     name: str
     help: str
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
     choices: Sequence[str] | None = None
+    repeats: bool = False
 
     @property
     def flag(self) -> str:
@@ -93,6 +97,27 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             metavar="HOW",
         ),
         Option(
+            name="masks",
+            help="masks that say where the marks are: a folder of files with the photographs' names, or one "
+            "file for all; nothing is looked for then",
+            parse=str,
+            metavar="DIR|FILE",
+        ),
+        Option(
+            name="box",
+            help="a box that is marked on every photograph, in pixels; may be repeated",
+            parse=str,
+            metavar="X,Y,W,H",
+            repeats=True,
+        ),
+        Option(
+            name="anchor",
+            help="a place that is marked on every photograph, as bottom-right:20%%x8%%; may be repeated",
+            parse=str,
+            metavar="PLACE:WxH",
+            repeats=True,
+        ),
+        Option(
             name="timeout",
             help="seconds that IOPaint may take for one batch",
             parse=float,
@@ -150,12 +175,19 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
 }
 
 
-def add_options(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
-    """Add every option of a repair to a parser. defaults: the door's own, where not the class's."""
+def add_options(
+    parser: argparse.ArgumentParser, defaults: Mapping[str, Any], only: Collection[str] | None = None
+) -> None:
+    """Add every option of a repair to a parser. defaults: the door's own, where not the class's.
+
+    only: the names of the settings that the command has a use for; None: all.
+    """
     shown = dataclasses.asdict(RepairSettings(**defaults))
     for title, options in SETTING_OPTIONS.items():
-        group = parser.add_argument_group(title)
-        for option in options:
+        used = [option for option in options if only is None or option.name in only]
+        group = parser.add_argument_group(title) if used else None
+        for option in used:
+            assert group is not None  # there is one where there are options
             _add_option(group, option, shown[option.name])
     presets = parser.add_argument_group("presets").add_mutually_exclusive_group()
     presets.add_argument("--fast", dest="preset", action="store_const", const="fast", help=_describe("fast"))
@@ -176,7 +208,7 @@ def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) ->
     """The settings that parsed options ask for. Raises UsageError or InvalidSettingError."""
     names = [option.name for options in SETTING_OPTIONS.values() for option in options]
     return resolve_settings(
-        {name: getattr(arguments, name) for name in names},
+        {name: getattr(arguments, name, None) for name in names},
         preset=arguments.preset,
         file=arguments.config,
         defaults=defaults,
@@ -199,7 +231,12 @@ def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) ->
             help=option.help if default is None else f"{option.help} (default: {'on' if default else 'off'})",
         )
         return
-    text = option.help if default is None else f"{option.help} (default: {default})"
+    text = option.help if default in (None, ()) else f"{option.help} (default: {default})"
+    if option.repeats:
+        group.add_argument(
+            option.flag, action="append", type=option.parse, metavar=option.metavar, default=None, help=text
+        )
+        return
     group.add_argument(
         option.flag,
         type=option.parse,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cleanplate.places import parse_anchor, parse_box
 from cleanplate.settings import RepairSettings
 
 if TYPE_CHECKING:
+    import torch
+
+    from cleanplate.detect.base import Detector
+    from cleanplate.detect.given import MaskSource
+    from cleanplate.models.weights import Networks
     from cleanplate.pipeline.base import Pipeline
     from cleanplate.remove.base import Remover
 
@@ -14,27 +21,66 @@ if TYPE_CHECKING:
 def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     """The pipeline for settings: its device chosen, its networks loaded once and moved there.
 
-    Raises ModelError where the model cannot be loaded, UsageError where the device or IOPaint's
-    program is not there.
+    Raises ModelError where the model cannot be loaded, UsageError where the device, the masks or IOPaint's
+    program are not there.
     """
     # torch takes seconds to import, and nothing before this point needs it
-    from cleanplate.detect.network import NetworkDetector
     from cleanplate.device.selection import resolve_device
-    from cleanplate.models.weights import load_networks
     from cleanplate.pipeline.repair import MarkRepair
-    from cleanplate.remove.iopaint import make_remover
-    from cleanplate.remove.restore import NetworkRemover
 
-    device = resolve_device(settings.device)
-    networks = load_networks(settings.model, device)
-    remover: Remover
-    if settings.iopaint_model is None:
-        remover = NetworkRemover(networks.restorer, device, networks.fingerprint, settings.inpaint)
-    else:
-        remover = make_remover(
-            settings.iopaint_model,
-            command=settings.iopaint_command,
-            device=str(device),
-            timeout_seconds=settings.timeout,
+    parts = _Parts(settings, resolve_device(settings.device))
+    return MarkRepair(parts.make_detector(), parts.make_remover())
+
+
+class _Parts:
+    """What a pipeline is made of; networks are loaded when the first part asks for them."""
+
+    def __init__(self, settings: RepairSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The finder and the restorer."""
+        from cleanplate.models import weights
+
+        return weights.load_networks(self.settings.model, self.device)
+
+    def make_detector(self) -> Detector:
+        """Who finds the marks, or says where they are."""
+        if self.settings.is_given:
+            from cleanplate.detect.given import GivenDetector
+
+            return GivenDetector(tuple(find_mask_sources(self.settings)))
+        from cleanplate.detect.network import NetworkDetector
+
+        return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
+
+    def make_remover(self) -> Remover:
+        """Who takes them off."""
+        if self.settings.iopaint_model is not None:
+            from cleanplate.remove.iopaint import make_remover
+
+            return make_remover(
+                self.settings.iopaint_model,
+                command=self.settings.iopaint_command,
+                device=str(self.device),
+                timeout_seconds=self.settings.timeout,
+            )
+        from cleanplate.remove.restore import NetworkRemover
+
+        return NetworkRemover(
+            self.networks.restorer, self.device, self.networks.fingerprint, self.settings.inpaint
         )
-    return MarkRepair(NetworkDetector(networks.finder, device, networks.fingerprint), remover)
+
+
+def find_mask_sources(settings: RepairSettings) -> list[MaskSource]:
+    """What says where the marks are. Raises UsageError where the masks are not there."""
+    from cleanplate.detect.given import Places
+    from cleanplate.detect.maskfiles import open_masks
+
+    sources: list[MaskSource] = [] if settings.masks is None else [open_masks(settings.masks)]
+    if settings.box or settings.anchor:
+        boxes, anchors = map(parse_box, settings.box), map(parse_anchor, settings.anchor)
+        sources.append(Places(tuple(boxes), tuple(anchors)))
+    return sources

@@ -1,0 +1,167 @@
+"""Masks as files, as other programs write them: found by name, turned the right way round, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.detect.given import GivenMask
+from cleanplate.errors import PhotoError, RepairFailedError, UsageError
+from cleanplate.structures import BoolArray, Photo
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+#: So many folders of a photograph's path may be repeated below the masks' folder.
+MOST_FOLDERS = 4
+#: A mask's values between these are neither black nor white; at most this part of it may be.
+GREY = (32, 224)
+MOST_GREY = 0.25
+#: A mask that is wider or narrower than its photograph by more than this does not belong to it.
+MOST_STRETCH = 0.02
+#: A shrunk mask's pixel is marked where so much of it was: thin strokes must not get lost.
+LEAST_COVERED = 0.25
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Masks in a folder, found by the photograph's name; or one file that holds for every photograph.
+
+    A photograph `trip/a.jpg` has the mask `a.jpg.png` or `a.png` (or another image suffix), in `MASKS/trip`
+    or in `MASKS`. White, or what is not transparent, is the mark; a mask that is mostly white, also along its
+    rim, is taken the other way round, with a note. (See `detect.given.MaskSource`.)
+    """
+
+    path: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """None of its own: what a photograph's result depends on is `key_of`."""
+        return "masks"
+
+    def find(self, photo: Photo) -> GivenMask | None:
+        """A photograph's mask at its size, None where there is none. Raises PhotoError naming both files."""
+        file = self.find_file(photo.path)
+        return None if file is None else read_mask(file, photo)
+
+    def find_file(self, photo: Path) -> Path | None:
+        """The file with a photograph's mask. Raises RepairFailedError where several have its name."""
+        if not self.path.is_dir():
+            return self.path
+        folders = photo.absolute().parent.parts[-MOST_FOLDERS:]
+        for depth in range(len(folders), -1, -1):
+            place = self.path.joinpath(*(part for part in folders[len(folders) - depth :] if part != "/"))
+            for names in _list_names(photo):
+                found = [file for name in names if (file := place / name).is_file() and file != photo]
+                if len(found) > 1:
+                    raise RepairFailedError(
+                        photo, f"it has several masks ({found[0]}, {found[1].name})", "leave one of them"
+                    )
+                if found:
+                    return found[0]
+        return None
+
+    def key_of(self, photo: Path) -> str:
+        """A key that changes when a photograph's mask does: a changed mask makes one result out of date.
+
+        What is wrong with a mask is said when it is used.
+        """
+        try:
+            file = self.find_file(photo)
+            return "unmasked" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        except (PhotoError, OSError):
+            return "unreadable"
+
+
+def open_masks(path: str) -> MaskFiles:
+    """The masks under a path. Raises UsageError where there is nothing."""
+    masks = MaskFiles(Path(path).absolute())
+    if not masks.path.exists():
+        raise UsageError(f"{path}: there is no such folder or file of masks; check --masks")
+    return masks
+
+
+def read_mask(file: Path, photo: Photo) -> GivenMask:
+    """The mask in a file, at a photograph's size. Raises RepairFailedError, which names both."""
+    try:
+        plane = _read_plane(file)
+        mask, notes = _turn(plane)
+    except ValueError as error:
+        raise _bad(photo, file, str(error)) from error
+    height, width = mask.shape
+    if (height, width) == (photo.height, photo.width):
+        return GivenMask(mask, tuple(f"{note} ({file.name})" for note in notes))
+    stretch = (width / height) / (photo.width / photo.height)
+    rounding = max(1 / width, 1 / height, 1 / photo.width, 1 / photo.height)
+    if abs(stretch - 1) > MOST_STRETCH + rounding:
+        raise _bad(
+            photo,
+            file,
+            f"has {width} x {height} pixels, another shape than the photograph's "
+            f"{photo.width} x {photo.height} (upright, as its EXIF data say)",
+        )
+    notes.append(f"its mask was resized from {width} x {height}")
+    return GivenMask(
+        _resize(mask, photo.height, photo.width), tuple(f"{note} ({file.name})" for note in notes)
+    )
+
+
+def _bad(photo: Photo, file: Path, cause: str) -> RepairFailedError:
+    return RepairFailedError(photo.path, f"its mask {file} {cause}", "make it anew, or leave it out")
+
+
+def _list_names(photo: Path) -> Iterator[list[str]]:
+    yield [photo.name + suffix for suffix in SUFFIXES]
+    yield [photo.stem + suffix for suffix in SUFFIXES]
+
+
+def _read_plane(file: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8: how white, or how opaque where the transparency draws the mask. Raises ValueError."""
+    try:
+        coded = np.frombuffer(file.read_bytes(), np.uint8)
+        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None
+    except (OSError, cv2.error) as exc:
+        raise ValueError(f"cannot be read ({exc})") from exc
+    if pixels is None:
+        raise ValueError("is not an image that can be read")
+    values = _to_u8(np.asarray(pixels))
+    if values.ndim == 2:
+        return values
+    if values.shape[2] == 4 and values[..., 3].min() < GREY[0] < values[..., 3].max():
+        return np.ascontiguousarray(values[..., 3])
+    return np.asarray(values[..., :3].max(axis=2), np.uint8)
+
+
+def _to_u8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.uint16:
+        return (values >> 8).astype(np.uint8)
+    return (np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def _turn(plane: NDArray[np.uint8]) -> tuple[BoolArray, list[str]]:
+    """The mask with the mark true, and notes. Raises ValueError where it is not black and white."""
+    grey = float(((plane > GREY[0]) & (plane < GREY[1])).mean())
+    if grey > MOST_GREY:
+        raise ValueError(f"is not black and white ({grey:.0%} of it is grey)")
+    mask = plane > 127
+    rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    if mask.mean() > 0.5 and rim.mean() > 0.5 and not mask.all():
+        return ~mask, ["its mask was white round the mark and was taken the other way round"]
+    return mask, []
+
+
+def _resize(mask: BoolArray, height: int, width: int) -> BoolArray:
+    shrinks = height * width < mask.size
+    resized = cv2.resize(
+        mask.astype(np.float32),
+        (width, height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    return np.asarray(resized >= (LEAST_COVERED if shrinks else 0.5), bool)

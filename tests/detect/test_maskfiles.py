@@ -1,0 +1,178 @@
+"""Masks as files: which one belongs to a photograph, which way round it is, and what cannot be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+
+from cleanplate.detect.maskfiles import MaskFiles, open_masks
+from cleanplate.errors import RepairFailedError, UsageError
+from cleanplate.structures import BoolArray, Photo
+
+HEIGHT, WIDTH = 60, 80
+
+
+def photo(path: Path = Path("trip/a.jpg"), height: int = HEIGHT, width: int = WIDTH) -> Photo:
+    return Photo(path, np.zeros((height, width, 3), np.uint8), None)
+
+
+def drawn(height: int = HEIGHT, width: int = WIDTH) -> BoolArray:
+    mask = np.zeros((height, width), bool)
+    mask[height // 2 : height // 2 + height // 6, width // 4 : width // 2] = True
+    return mask
+
+
+def u8(mask: BoolArray) -> NDArray[np.uint8]:
+    return mask.astype(np.uint8) * np.uint8(255)
+
+
+def find(path: Path, of: Photo | None = None) -> BoolArray:
+    given = open_masks(str(path)).find(of or photo())
+    assert given is not None
+    return given.mask
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg.png", "a.bmp", "a.tif", "a.webp", "trip/a.png"])
+def test_a_mask_is_found_by_the_photographs_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "trip").mkdir()
+    cv2.imwrite(str(tmp_path / name), u8(drawn()))
+    assert np.array_equal(find(tmp_path), drawn())
+    assert open_masks(str(tmp_path)).find(photo(Path("trip/b.jpg"))) is None
+
+
+def test_a_jpeg_mask_is_cut_at_half(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), u8(drawn()), [cv2.IMWRITE_JPEG_QUALITY, 70])
+    assert (find(tmp_path) != drawn()).sum() < 20
+
+
+def test_the_nearest_folder_and_the_whole_name_win(tmp_path: Path) -> None:
+    (tmp_path / "trip").mkdir()
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    cv2.imwrite(str(tmp_path / "trip" / "a.png"), u8(drawn()))
+    assert find(tmp_path).any()
+    cv2.imwrite(str(tmp_path / "trip" / "a.jpg.png"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    assert not find(tmp_path).any()
+
+
+def test_two_masks_of_one_name_are_refused(tmp_path: Path) -> None:
+    for suffix in ("png", "bmp"):
+        cv2.imwrite(str(tmp_path / f"a.{suffix}"), u8(drawn()))
+    with pytest.raises(RepairFailedError, match=r"several masks .*a\.png, a\.bmp"):
+        find(tmp_path)
+
+
+def test_a_photograph_is_not_its_own_mask(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn()))
+    assert open_masks(str(tmp_path)).find(photo(tmp_path / "a.png")) is None
+
+
+def test_one_file_holds_for_all(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "logo.png"), u8(drawn()))
+    masks = open_masks(str(tmp_path / "logo.png"))
+    for name in ("a.jpg", "b.jpg"):
+        given = masks.find(photo(Path(name)))
+        assert given is not None
+        assert np.array_equal(given.mask, drawn())
+
+
+def test_nothing_there_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder or file of masks"):
+        open_masks(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16", "LA"])
+def test_every_kind_of_file_gives_the_same_mask(tmp_path: Path, mode: str) -> None:
+    grey = Image.fromarray(u8(drawn()))
+    if mode == "I;16":
+        Image.fromarray(u8(drawn()).astype(np.uint16) * 257).save(tmp_path / "a.png")
+    else:
+        grey.convert(mode).save(tmp_path / "a.png")
+    assert np.array_equal(find(tmp_path), drawn())
+
+
+def test_a_float_mask_counts_too(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.tiff"), drawn().astype(np.float32))
+    assert np.array_equal(find(tmp_path), drawn())
+
+
+def test_transparency_draws_the_mask_whatever_the_colour(tmp_path: Path) -> None:
+    layers = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    layers[drawn()] = (200, 0, 0, 255)
+    Image.fromarray(layers).save(tmp_path / "a.png")
+    assert np.array_equal(find(tmp_path), drawn())
+
+
+def test_a_mask_the_other_way_round_is_turned_with_a_note(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(~drawn()))
+    given = open_masks(str(tmp_path)).find(photo())
+    assert given is not None
+    assert np.array_equal(given.mask, drawn())
+    assert given.notes == ("its mask was white round the mark and was taken the other way round (a.png)",)
+
+
+def test_a_large_mark_inside_a_black_rim_is_not_turned(tmp_path: Path) -> None:
+    large = np.zeros((HEIGHT, WIDTH), bool)
+    large[3:-3, 3:-3] = True
+    cv2.imwrite(str(tmp_path / "a.png"), u8(large))
+    assert np.array_equal(find(tmp_path), large)
+
+
+@pytest.mark.parametrize("scale", [2, 0.5])
+def test_a_mask_of_another_size_is_resized_with_a_note(tmp_path: Path, scale: float) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(int(HEIGHT * scale), int(WIDTH * scale))))
+    given = open_masks(str(tmp_path)).find(photo())
+    assert given is not None
+    assert given.mask.shape == (HEIGHT, WIDTH)
+    assert (given.mask != drawn()).sum() <= 70
+    assert "resized from" in given.notes[0]
+
+
+def test_thin_strokes_survive_shrinking(tmp_path: Path) -> None:
+    line = np.zeros((4 * HEIGHT, 4 * WIDTH), bool)
+    line[100] = True
+    cv2.imwrite(str(tmp_path / "a.png"), u8(line))
+    assert find(tmp_path).any(axis=0).all()
+
+
+def test_a_mask_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(WIDTH, HEIGHT)))
+    with pytest.raises(RepairFailedError, match=r"a\.png has 60 x 80 pixels, another shape .* 80 x 60"):
+        find(tmp_path)
+
+
+def test_rounding_does_not_make_another_shape(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(15, 21)))
+    assert find(tmp_path).shape == (HEIGHT, WIDTH)
+
+
+def test_a_photograph_is_no_mask(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), data.camera()[:HEIGHT, :WIDTH])
+    with pytest.raises(RepairFailedError, match="not black and white"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_mask_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(RepairFailedError, match=r"a\.png is not an image"):
+        find(tmp_path)
+
+
+def test_the_key_follows_the_photographs_own_mask(tmp_path: Path) -> None:
+    a, b = Path("trip/a.jpg"), Path("trip/b.jpg")
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), u8(drawn()))
+    masks = MaskFiles(tmp_path)
+    before = masks.key_of(a), masks.key_of(b)
+    cv2.imwrite(str(tmp_path / "a.png"), u8(~drawn()))
+    assert masks.key_of(a) != before[0]
+    assert masks.key_of(b) == before[1]
+    assert masks.key_of(Path("c.jpg")) == "unmasked"
+    cv2.imwrite(str(tmp_path / "a.bmp"), u8(drawn()))
+    assert masks.key_of(a) == "unreadable"
