@@ -10,6 +10,7 @@ from cleanplate.device.virtual import FailingAllocation, VirtualAccelerator
 from cleanplate.engine.events import Retried
 from cleanplate.engine.guard import Guard
 from cleanplate.errors import DeviceLostError, TooLittleMemoryError
+from cleanplate.models import memory
 from cleanplate.models.request import Request, plainly
 from cleanplate.settings import RepairSettings
 
@@ -342,16 +343,49 @@ def test_photographs_and_cleaning_are_passed_on():
     assert accelerator.releases == 1
 
 
-def test_what_a_larger_shape_shows_to_fit_is_not_predicted_again(monkeypatch):
+def spy_on_traces(monkeypatch) -> list[tuple[int, ...]]:
+    """The shapes that are run on `meta` from now on."""
+    traced = []
+    real = memory._run_on_meta
+    monkeypatch.setattr(
+        memory, "_run_on_meta", lambda net, shape, dtype: traced.append(shape) or real(net, shape, dtype)
+    )
+    return traced
+
+
+def test_many_shapes_need_few_predictions(monkeypatch):
     guard = make_guard(VirtualAccelerator(GIB))
     network = make_network()
-    guard.attempt(Work(count=4, network=network).request)
-    predicted = []
-    real = guard.admission.predictor.predict
-    monkeypatch.setattr(
-        guard.admission.predictor, "predict", lambda *given: predicted.append(given) or real(*given)
-    )
-    guard.attempt(Work(count=3, network=network).request)
-    assert predicted == []
+    traced = spy_on_traces(monkeypatch)
+    for count in (3, 1, 2, 4):
+        guard.attempt(Work(count=count, network=network).request)
+    assert traced == [(4, 1, 512, 512)], "a round shape bounds all of them"
     guard.attempt(Work(count=5, network=network).request)
-    assert predicted
+    assert traced == [(4, 1, 512, 512), (8, 1, 512, 512)]
+
+
+def test_where_a_round_shape_does_not_fit_the_shape_itself_is_predicted(monkeypatch):
+    work = Work(count=4)
+    guard = make_guard(VirtualAccelerator(GIB), memory_limit=work.peak_bytes(4))
+    traced = spy_on_traces(monkeypatch)
+    guard.attempt(work.request)
+    assert traced == [(4, 1, 512, 512), (4, 1, EDGE, EDGE)]
+    assert work.runs == [(4, None)]
+
+
+class OneSizeNet(nn.Module):
+    """Takes pictures of one size only, as an exported network may."""
+
+    def forward(self, x):
+        if x.shape[-1] != EDGE:
+            raise RuntimeError("this network takes 64 pixels")
+        return x * 2
+
+
+def test_a_network_that_takes_no_round_shape_is_predicted_at_its_own(monkeypatch):
+    work = Work(count=2, network=OneSizeNet())
+    guard = make_guard(VirtualAccelerator(GIB), memory_limit=2 * EDGE * EDGE * 4 * 3)
+    traced = spy_on_traces(monkeypatch)
+    for _ in range(2):
+        assert_right(work, guard.attempt(work.request))
+    assert traced == [(2, 1, 512, 512), (2, 1, EDGE, EDGE)]

@@ -35,7 +35,22 @@ def test_merged_boxes_cover_the_given_ones_and_never_overlap(boxes: list[Box]) -
 
 def test_crops_have_context_and_stay_inside() -> None:
     (crop,) = place_crops([Box(5, 100, 60, 120)], 400, 500)
-    assert crop == Box(0, 52, 108, 168)
+    assert crop == Box(0, 46, 128, 174)
+
+
+@given(some_boxes, st.integers(100, 300), st.integers(100, 300))
+def test_crops_are_multiples_of_64_or_as_large_as_the_photograph(
+    boxes: list[Box], height: int, width: int
+) -> None:
+    placed = place_crops(boxes, height, width)
+    for box in placed:
+        assert 0 <= box.left < box.right <= width
+        assert 0 <= box.top < box.bottom <= height
+        assert box.width % 64 == 0 or box.width == width
+        assert box.height % 64 == 0 or box.height == height
+    for box in boxes:
+        assert any(box.union(other) == other for other in placed)
+    assert merge_overlapping(placed) == placed
 
 
 def test_large_crops_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:

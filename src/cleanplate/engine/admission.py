@@ -81,14 +81,20 @@ class Admission:
             return staging + UNKNOWN_BYTES_PER_PIXEL * number * height * width
         return staging + int(predicted * self._factor(request.network))
 
-    def is_known_to_fit(self, request: Request[Any, Any], size: Size, budget_bytes: int) -> bool:
-        """Whether a larger shape's prediction shows already that a piece fits; spares one of its own."""
-        if request.network is None:
-            return False
-        bound = self.predictor.find_bound(request.network, request.shape(size.batch, size.tile))
-        if bound is None:
-            return False
-        return self._count_staging(request, size) + bound * self._factor(request.network) <= budget_bytes
+    def fits(self, request: Request[Any, Any], size: Size, budget_bytes: int) -> bool:
+        """Whether a piece fits into a budget.
+
+        What a larger shape's prediction shows already is not predicted again; and a larger, round shape is
+        tried first, so that there is something to show. A run sees many shapes and predicts a few.
+        """
+        if request.network is not None:
+            shape = request.shape(size.batch, size.tile)
+            left = (budget_bytes - self._count_staging(request, size)) / self._factor(request.network)
+            for find in (self.predictor.find_bound, self.predictor.predict_roomy):
+                bound = find(request.network, shape)
+                if bound is not None and bound <= left:
+                    return True
+        return self.predict_cost(request, size) <= budget_bytes
 
     def choose(self, request: Request[Any, Any], sizes: Sequence[Size]) -> int:
         """Index of the first size within budget and ceiling, else of the last, which is for the caller to
@@ -98,7 +104,7 @@ class Admission:
             self._ceilings.setdefault(request.stage, 0)
         allowed = min(budget, self._ceilings.get(request.stage, budget))
         for index, size in enumerate(sizes[:-1]):
-            if self.is_known_to_fit(request, size, allowed) or self.predict_cost(request, size) <= allowed:
+            if self.fits(request, size, allowed):
                 return index
         return len(sizes) - 1
 

@@ -161,7 +161,7 @@ class Guard:
 
     def _find_hopeless_cost(self, request: Request[Any, Any], size: Size) -> int | None:
         """The cost of a piece that would not fit into all that is left; None where there is hope."""
-        if self.admission.is_known_to_fit(request, size, self.admission.read_budget()):
+        if self.admission.fits(request, size, self.admission.read_budget()):
             return None
         cost = self.admission.predict_cost(request, size)
         return cost if self.admission.is_hopeless(cost) else None

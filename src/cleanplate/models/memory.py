@@ -32,6 +32,10 @@ def trace_peak_bytes(network: nn.Module, shape: Sequence[int], dtype: torch.dtyp
     return _run_on_meta(_copy_to_meta(network), shape, dtype)
 
 
+#: Edges that are predicted in place of smaller ones; the restorer's windows are that large at most.
+ROUND_EDGE_PX = 512
+
+
 class PeakPredictor:
     """Peaks by (network, shape, dtype), each traced once.
 
@@ -61,6 +65,36 @@ class PeakPredictor:
                 peaks[key] = self._trace(network, shape, dtype)
             return peaks[key]
 
+    def predict_roomy(
+        self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None
+    ) -> int | None:
+        """The peak of an input as large or larger, of a round shape: it bounds many shapes to come.
+
+        Edges go up to multiples of `ROUND_EDGE_PX`, the batch to a power of two. None where it is unknown, or
+        the network takes no such input.
+
+        >>> PeakPredictor().predict_roomy(nn.ReLU(), (3, 1, 16, 600)) == 2 * 4 * 4 * 512 * 1024
+        True
+        """
+        if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
+            return None
+        batch, channels, height, width = shape
+        roomy = (
+            1 << (batch - 1).bit_length(),
+            channels,
+            height + -height % ROUND_EDGE_PX,
+            width + -width % ROUND_EDGE_PX,
+        )
+        with self._lock:
+            peaks = self._peaks.setdefault(network, {})
+            key = (roomy, dtype)
+            if key not in peaks and self._copies.get(network, network) is not None:
+                try:
+                    peaks[key] = self._trace_strictly(network, roomy, dtype)
+                except (NotImplementedError, RuntimeError):
+                    peaks[key] = None  # it may still take the shape itself
+            return peaks.get(key)
+
     def find_bound(self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None) -> int | None:
         """The least peak known of an input that is nowhere smaller; None where there is none.
 
@@ -89,15 +123,19 @@ class PeakPredictor:
 
     def _trace(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int | None:
         try:
-            if network not in self._copies:
-                self._copies[network] = _copy_to_meta(network)
-            meta = self._copies[network]
-            if meta is not None:
-                return _run_on_meta(meta, shape, dtype)
+            if self._copies.get(network, network) is not None:
+                return self._trace_strictly(network, shape, dtype)
         except (NotImplementedError, RuntimeError):
             # No shape-only kernel, or a decision that depends on values: it will never work.
             self._copies[network] = None
         return _apply_bytes_per_pixel(network, shape)
+
+    def _trace_strictly(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int:
+        """Raises NotImplementedError or RuntimeError where the network cannot run on `meta`."""
+        meta = self._copies.get(network)
+        if meta is None:
+            meta = self._copies[network] = _copy_to_meta(network)
+        return _run_on_meta(meta, shape, dtype)
 
 
 def _copy_to_meta(network: nn.Module) -> nn.Module:
