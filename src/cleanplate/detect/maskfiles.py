@@ -141,8 +141,8 @@ def _to_u8(values: NDArray[Any]) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     if values.dtype == np.uint16:
-        return (values >> 8).astype(np.uint8)
-    return (np.clip(values, 0, 1) * 255).astype(np.uint8)
+        return np.asarray(values >> 8, np.uint8)
+    return np.asarray(np.clip(values, 0, 1) * 255, np.uint8)
 
 
 def _turn(plane: NDArray[np.uint8]) -> tuple[BoolArray, list[str]]:

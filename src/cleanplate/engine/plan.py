@@ -53,7 +53,8 @@ def make_plan(
 ) -> Plan:
     """Look at every photograph's result and at the journal. Writes nothing.
 
-    key: settings and networks under which a finished file is valid; what a person decided is valid anyway.
+    key: settings and networks under which a finished file is valid, with its own `Source.key`; what a person
+    decided is valid anyway.
     """
     jobs: list[Job] = []
     refusals: list[Refusal] = []
@@ -61,7 +62,7 @@ def make_plan(
     for number, source in enumerate(sources):
         entry = history.results.get(source.output)
         try:
-            if entry is not None and _is_finished(source, workspace, entry, history, key):
+            if entry is not None and _is_finished(source, workspace, entry, history, key + source.key):
                 finished.append(entry.outcome)
             else:
                 jobs.append(make_job(number, source, workspace, history, overwrite=overwrite))

@@ -16,6 +16,7 @@ from cleanplate.engine.counters import Counters
 from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
 from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
+from cleanplate.engine.maskkeys import add_mask_keys
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
@@ -106,7 +107,7 @@ class _Run:
     def discover(self) -> Discovery:
         """What there is to do. Raises UsageError where the names cannot be looked at."""
         try:
-            return discover(
+            found = discover(
                 self.inputs,
                 self.workspace.output,
                 recursive=self.settings.recursive,
@@ -117,6 +118,10 @@ class _Run:
             raise UsageError(
                 f"{exc.filename}: it cannot be looked at ({exc.strerror or exc}); check its permissions"
             ) from exc
+        found, warning = add_mask_keys(found, self.settings)
+        if warning:
+            self.events.emit(Warned(message=warning))
+        return found
 
     def find_nothing(self) -> tuple[Outcome, ...]:
         """An empty folder is no error, but its owner should know."""

@@ -209,7 +209,7 @@ class Workbench:
             seconds=item.seconds,
             batch=item.batch,
             input_sha256=item.loaded.stamp.sha256,
-            settings_key=self._key,
+            settings_key=self._key + item.loaded.job.source.key,
         )
 
     def _give_up(self, item: Failed) -> Outcome:

@@ -40,12 +40,14 @@ class Source:
     """One input file. `relative` and `output` are names with forward slashes.
 
     relative: the name under its input folder, unique in the run. output: the result's name under the output
-    folder, unique even where the file system does not tell capitals apart.
+    folder, unique even where the file system does not tell capitals apart. key: what the result depends on
+    besides the file itself and the run's settings (its own mask); empty where there is nothing.
     """
 
     path: Path
     relative: str
     output: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

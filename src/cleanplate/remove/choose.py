@@ -96,12 +96,14 @@ def restore_crop(crop: Crop, prediction: Prediction) -> Removal:
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:
-    """Fill all marked pixels: with the network's photograph, or from the surroundings."""
-    matte = clean_matte(prediction.matte, crop.mask)
-    support = matte > MATTE_FLOOR
+    """Fill all marked pixels: with the network's photograph, or from the surroundings.
+
+    Which they are says the network's matte, or the mask itself where it was given.
+    """
+    support = crop.mask if crop.given else clean_matte(prediction.matte, crop.mask) > MATTE_FLOOR
     if not support.any():
         return _leave(crop)
-    mask = dilate(support, MARGIN_PX)
+    mask = support if crop.given else dilate(support, MARGIN_PX)
     filled = prediction.background if with_network else fill_with_membrane(crop.rgb, mask)
     labels, _ = label_groups(support)
     regions = tuple(

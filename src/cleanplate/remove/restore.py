@@ -15,6 +15,7 @@ from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.choose import Prediction, fill_crop, restore_crop
+from cleanplate.remove.rest import fill_what_is_left
 from cleanplate.structures import Box, FloatArray
 
 #: Windows that the network sees, and what neighbours share. One size for all keeps allocators from hoarding.
@@ -108,7 +109,8 @@ class NetworkRemover:
                 background=np.ascontiguousarray(planes[..., 2:5]),
             )
             if self.inpaint == "auto":
-                return restore_crop(crop, prediction)
+                removal = restore_crop(crop, prediction)
+                return fill_what_is_left(crop, removal) if crop.given else removal
             return fill_crop(crop, prediction, with_network=self.inpaint == "embedded")
         except Exception as exc:  # one crop that cannot be worked on must not end the other photographs
             return exc

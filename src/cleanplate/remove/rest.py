@@ -1,0 +1,41 @@
+"""Filling what no model of the mark explained of a given mask: who points at a mark wants it gone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.choose import find_boxes
+from cleanplate.remove.groups import label_groups
+from cleanplate.remove.inpaint import fill_with_membrane
+from cleanplate.structures import Box, Method, Region
+
+#: A connected part of a mask of which less was rewritten counts as left alone: its mark was not understood.
+LEAST_REWRITTEN = 0.05
+
+
+def fill_what_is_left(crop: Crop, removal: Removal) -> Removal:
+    """A removal in which every part of the crop's mask has been dealt with, filled where it had not been."""
+    labels, count = label_groups(crop.mask)
+    if not count:
+        return removal
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    rewritten = np.bincount(labels[removal.changed], minlength=count + 1)
+    left = rewritten < LEAST_REWRITTEN * sizes
+    left[0] = False
+    if not left.any():
+        return removal
+    where = left[labels]
+    filled = fill_with_membrane(removal.rgb, where)
+    regions = tuple(region for region in removal.regions if region.method is not Method.LEFT)
+    boxes = find_boxes(np.where(where, labels, 0).astype(np.int32))
+    added = tuple(Region(_move(box, crop.box), Method.FILLED, None, 1.0) for _, box in sorted(boxes.items()))
+    return Removal(
+        np.where(where[..., None], filled, removal.rgb).astype(np.float32),
+        removal.changed | where,
+        (*regions, *added),
+    )
+
+
+def _move(box: Box, crop: Box) -> Box:
+    return Box(box.left + crop.left, box.top + crop.top, box.right + crop.left, box.bottom + crop.top)
