@@ -30,6 +30,7 @@ from cleanplate.errors import UsageError
 #: What each command is for, in the order of the help. The module of the same name holds the command.
 COMMANDS: Mapping[str, str] = {
     "repair": "find the visible marks in photographs and write the photographs without them",
+    "detect": "find the visible marks in photographs and write them as masks",
     "train": "train the networks on photographs of your own",
     "evaluate": "score a model on marked photographs whose originals are known",
     "monitor": "watch the memory of the machine and its GPU",

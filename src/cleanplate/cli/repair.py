@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watching: Watching) -> int:
     """Repair photographs, show how it goes and print what it came to; returns the exit code."""
-    _print_any_name()
+    show_any_name()
     from rich.console import Console
 
     from cleanplate.cli.closing import format_json, print_summary
@@ -41,7 +41,7 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
     from cleanplate.engine.stop import StopRequest
 
     stop, heard = StopRequest(), Heard()
-    with follow(watching) as subscribers, stop_on_interrupt(stop, _say):
+    with follow(watching) as subscribers, stop_on_interrupt(stop, say):
         summary = repair_folder(inputs, output, settings, subscribers=[*subscribers, heard], stop=stop)
     if watching.json:
         print(format_json(summary))
@@ -51,13 +51,13 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
     return summary.exit_code
 
 
-def _print_any_name() -> None:
+def show_any_name() -> None:
     """Names of files that the output's encoding lacks are shown escaped instead of ending the run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Write a line from inside a signal handler, where Python's streams may be in the middle of a write."""
     os.write(2, f"\n{text}\n".encode())
