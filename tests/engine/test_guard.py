@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from cleanplate.device.notebook import Notebook
+from cleanplate.device.staging import find_staging
 from cleanplate.device.virtual import FailingAllocation, VirtualAccelerator
 from cleanplate.engine.events import Retried
 from cleanplate.engine.guard import Guard
@@ -308,6 +310,74 @@ def test_on_a_card_the_first_run_of_a_network_is_measured():
     assert card.releases == 1
     guard.attempt(work.request)
     assert card.releases == 1, "measured once"
+
+
+def measure_on(card, notes) -> tuple[Guard, float]:
+    """A guard of a new process on a card, after one piece of work, and the factor that it began with."""
+    guard = Guard(RepairSettings(), card, notes=notes)
+    work = Work(count=2)
+    before = guard.admission.predict_cost(work.request, guard_size(2)) / work.peak_bytes(2)
+    guard.attempt(work.request)
+    return guard, before
+
+
+def test_the_factor_of_a_card_and_a_network_is_remembered_for_the_next_process(tmp_path):
+    path = tmp_path / "memory.json"
+    card = PretendedCard(GIB)
+    card.identity = "card 1, torch 2"
+    _, before = measure_on(card, Notebook(path))
+    assert before == pytest.approx(1.3, rel=0.01)
+    assert card.releases == 1
+
+    again = PretendedCard(GIB)
+    again.identity = "card 1, torch 2"
+    _, before = measure_on(again, Notebook(path))
+    assert 1.9 <= before <= 3
+    assert again.releases == 0, "it is not measured again"
+
+    other = PretendedCard(GIB)
+    other.identity = "card 2, torch 2"
+    _, before = measure_on(other, Notebook(path))
+    assert before == pytest.approx(1.3, rel=0.01)
+    assert other.releases == 1
+
+
+def test_a_factor_under_which_memory_ran_out_is_measured_again(tmp_path):
+    path = tmp_path / "memory.json"
+    for fault in (None, FailingAllocation(at=1)):
+        card = PretendedCard(GIB, fault=fault)
+        card.identity = "card 1"
+        guard, _ = measure_on(card, Notebook(path))
+    assert guard.out_of_memory_count == 1
+    assert card.releases == 2, "once after the failure, once to measure"
+
+
+def test_a_prediction_is_remembered_for_the_next_process(tmp_path, monkeypatch):
+    path = tmp_path / "memory.json"
+    costs = []
+    traced = spy_on_traces(monkeypatch)
+    for _ in range(2):
+        guard = Guard(RepairSettings(), VirtualAccelerator(GIB), notes=Notebook(path))
+        costs.append(guard.admission.predict_cost(Work(count=2).request, guard_size(2)))
+    assert costs[0] == costs[1]
+    assert len(traced) == 1
+
+
+def test_batches_go_through_memory_that_is_used_again_until_the_run_ends():
+    accelerator = VirtualAccelerator(GIB)
+    guard = make_guard(accelerator)
+
+    def run(items, _tile):
+        with find_staging("cpu").upload((len(items), 256, 256, 3), torch.float32, lambda *_: None):
+            return list(items)
+
+    request = Request(stage="detect", network=None, items=[1, 2], shape=lambda *_: (1, 1, 1, 1), run=run)
+    for _ in range(4):
+        guard.attempt(request)
+    assert guard.staging.reused_bytes == 3 * guard.staging.allocated_bytes > 0
+    assert accelerator.meter.allocations == 1
+    guard.close()
+    assert accelerator.meter.live_bytes == 0
 
 
 def guard_size(batch):

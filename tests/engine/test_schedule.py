@@ -2,6 +2,7 @@
 
 import _thread
 import gc
+import json
 import threading
 import time
 import weakref
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.device.memory import StagingUse
 from cleanplate.engine import run, work
 from cleanplate.engine.conveyor import AbandonedError, Conveyor
 from cleanplate.engine.plan import Job
@@ -141,6 +143,7 @@ def test_the_policy_hears_of_every_batch_and_photograph(tmp_path, monkeypatch):
 
     class Listening(PlainPolicy):
         peak_bytes = 12345
+        staging = StagingUse(allocated_bytes=50, reused_bytes=70)
 
         def before_batch(self):
             heard.append("batch")
@@ -154,7 +157,12 @@ def test_the_policy_hears_of_every_batch_and_photograph(tmp_path, monkeypatch):
         photos, tmp_path / "out", RepairSettings(batch_size=2), pipeline=MagentaPipeline()
     )
     assert heard == ["batch", 2, "batch", 2, "batch", 1, "batch"]
-    assert summary.to_json()["memory"]["metered_peak_bytes"] == 12345
+    figures = summary.to_json()["memory"]
+    assert figures["metered_peak_bytes"] == 12345
+    assert figures["staging_allocated_bytes_per_photograph"] == 10
+    assert figures["staging_reused_bytes"] == 70
+    status = json.loads((tmp_path / "out" / ".cleanplate" / "status.json").read_text())
+    assert status["metered_peak_bytes"] == 12345
 
 
 @pytest.mark.usefixtures("unguarded")

@@ -61,9 +61,9 @@ def test_counters_count_what_the_stream_tells():
         Cleaned(reason="25 photographs have passed"),
     ):
         counters(event)
-    counters.note_peak(77)
     earlier = outcome("0.jpg", Verdict.CLEAN)
-    summary = counters.summarise(finished_before=(earlier,), interrupted=True, usage=Usage(cpu_share=0.5))
+    usage = Usage(metered_peak_bytes=77, staging_allocated_bytes=10, staging_reused_bytes=90)
+    summary = counters.summarise(finished_before=(earlier,), interrupted=True, usage=usage)
     assert summary.counts == {"repaired": 1, "clean": 0, "under_threshold": 0, "failed": 1, "skipped": 1}
     assert [o.relative for o in summary.outcomes] == ["a.jpg", "b.jpg"]
     assert summary.seconds_by_stage == {"read": 1.5, "write": 2.0}
@@ -75,6 +75,8 @@ def test_counters_count_what_the_stream_tells():
     assert written["failures"] == [{"source": "b.jpg", "cause": "empty", "remedy": "get another"}]
     assert written["exit_code"] == 130
     assert written["memory"]["metered_peak_bytes"] == 77
+    assert written["memory"]["staging_allocated_bytes_per_photograph"] == 5
+    assert written["memory"]["staging_reused_bytes"] == 90
 
 
 def test_a_run_that_never_began_has_no_rate():

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cleanplate.images.tensor import from_tensor, pad_to_stride, resize, resize_to_long_side, to_tensor, unpad
+from cleanplate.device import staging
+from cleanplate.device.staging import CudaStaging, staging_through
+from cleanplate.images.tensor import (
+    fetch_batch,
+    from_tensor,
+    pad_to_stride,
+    resize,
+    resize_to_long_side,
+    stage_batch,
+    to_tensor,
+    unpad,
+)
 
 
 @given(
@@ -80,3 +91,59 @@ def test_results_own_their_memory():
     for picture in from_tensor(batch):
         assert picture.base is None
         assert not np.shares_memory(picture, batch.numpy())
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.float32]),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(1, 3),
+)
+def test_a_staged_batch_is_what_plain_conversion_and_padding_give(
+    dtype: Any, height: int, width: int, count: int
+) -> None:
+    rng = np.random.default_rng(height)
+    most = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    pictures = [(rng.random((height, width, 3)) * most).astype(dtype) for _ in range(count)]
+    planes = [rng.random((height, width)).astype(np.float32) for _ in range(count)]
+    expected = pad_to_stride(torch.cat([to_tensor(pictures), to_tensor(planes)], dim=1), 8)
+    layers = list(zip(pictures, planes, strict=True))
+    with stage_batch(layers, *expected.shape[-2:]) as batch:
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(batch, expected, rtol=0, atol=1e-6)
+        back = fetch_batch(batch, [(height, width)] * count)
+    for picture, plane, values in zip(pictures, planes, back, strict=True):
+        assert values.base is None
+        np.testing.assert_allclose(values[..., :3], picture / np.float32(most), atol=1e-6)
+        np.testing.assert_array_equal(values[..., 3], plane)
+
+
+def test_bytes_go_over_to_a_card_as_bytes(monkeypatch):
+    """With the meta device for the card: it has shapes and types, and copies of nothing."""
+    card = torch.device("meta")
+    asked = []
+
+    class Way(CudaStaging):
+        def upload(self, shape, dtype, lay):
+            asked.append(dtype)
+            return super().upload(shape, dtype, lay)
+
+    class Stream:
+        def wait_stream(self, _):
+            pass
+
+        def synchronize(self):
+            pass
+
+    class Cuda:
+        Stream = current_stream = lambda *_: Stream()
+        stream = staging_through
+
+    way = Way(card, cuda=Cuda(), allocate=staging.allocate_block)
+    monkeypatch.setattr(Cuda, "stream", lambda *_: staging_through(way))
+    with staging_through(way):
+        with stage_batch([[np.zeros((4, 4, 3), np.uint8)]], 8, 8, device=card) as batch:
+            assert (batch.dtype, tuple(batch.shape)) == (torch.float32, (1, 3, 8, 8))
+        with stage_batch([[np.zeros((4, 4, 3), np.uint16)]], 8, 8, device=card) as batch:
+            assert batch.dtype == torch.float32
+    assert asked == [torch.uint8, torch.float32]

@@ -54,6 +54,10 @@ def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
         allocated = decimal(summary.usage.gpu_allocated_bytes or 0)
         reserved = decimal(summary.usage.gpu_reserved_bytes)
         yield "GPU memory", f"{allocated} allocated, {reserved} reserved at its peak"
+    per_photograph = summary.staging_bytes_per_photograph
+    if per_photograph is not None:
+        reused = decimal(summary.usage.staging_reused_bytes or 0)
+        yield "staging", f"{decimal(round(per_photograph))} newly allocated a photograph, {reused} used again"
     if summary.pauses:
         yield "pauses", f"{count(len(summary.pauses), 'time')}; {'; '.join(dict.fromkeys(summary.pauses))}"
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
-from cleanplate.images.tensor import from_tensor, pad_to_stride, resize, resize_to_long_side, to_tensor, unpad
+from cleanplate.images.tensor import fetch_batch, resize, resize_to_long_side, stage_batch
 from cleanplate.models.request import Attempt, Request
 from cleanplate.structures import Detection, FloatArray, Photo
 
@@ -62,20 +62,17 @@ class NetworkDetector:
             network=self.network,
             items=pictures,
             shape=lambda batch, _tile: (batch, 3, *shape),
-            run=lambda items, _tile: self._predict(items),
+            run=lambda items, _tile: self._predict(items, shape),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
 
-    def _predict(self, pictures: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
+    def _predict(self, pictures: Sequence[NDArray[np.uint8]], shape: tuple[int, int]) -> list[FloatArray]:
         """(h, w) float32 probabilities, at the size that was looked at."""
-        stride = int(self.network.stride)
-        padded = [pad_to_stride(to_tensor([picture], device=self.device), stride) for picture in pictures]
-        with torch.no_grad():
-            probability = torch.sigmoid(self.network(torch.cat(padded)))
-        return [
-            from_tensor(unpad(probability[place : place + 1], *picture.shape[:2]))[0][..., 0]
-            for place, picture in enumerate(pictures)
-        ]
+        layers = [[picture] for picture in pictures]
+        with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
+            probability = torch.sigmoid(self.network(batch))
+            found = fetch_batch(probability, [picture.shape[:2] for picture in pictures])
+        return [planes[..., 0] for planes in found]
 
     def _finish(self, photo: Photo, probability: FloatArray | Exception) -> Detection | Exception:
         if isinstance(probability, Exception):

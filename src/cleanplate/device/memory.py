@@ -63,16 +63,33 @@ class MemorySnapshot:
         return max(0, self.reserved_bytes - self.allocated_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class StagingUse:
+    """What staging took so far. allocated_bytes: newly allocated; reused_bytes: taken from what was there."""
+
+    allocated_bytes: int = 0
+    reused_bytes: int = 0
+
+    def __add__(self, other: StagingUse) -> StagingUse:
+        return StagingUse(
+            self.allocated_bytes + other.allocated_bytes, self.reused_bytes + other.reused_bytes
+        )
+
+
 class DeviceMemory(Protocol):
     """The memory of one device.
 
-    metering: entered round all work on the device, in each thread; counts where the device does not count
-    itself. read_peak: most bytes held at once since `reset_peak` (CUDA: reserved, else live tensors); None
-    where unknown. release: gives back what no tensor uses.
+    identity: what measured figures of it are remembered by; None: none are. metering: entered round all
+    work on the device, in each thread; counts where the device does not count itself. read_peak: most bytes
+    held at once since `reset_peak` (CUDA: reserved, else live tensors); None where unknown. release: gives
+    back what no tensor uses.
     """
 
     @property
     def device(self) -> torch.device: ...
+
+    @property
+    def identity(self) -> str | None: ...
 
     def read(self) -> MemorySnapshot: ...
 
@@ -90,6 +107,8 @@ class HostMemory:
 
     limit_bytes: live tensors may not pass it: `torch.OutOfMemoryError` is raised there, as a card would.
     """
+
+    identity: str | None = None
 
     def __init__(self, limit_bytes: int | None = None) -> None:
         import torch
@@ -135,6 +154,15 @@ class CudaMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+
+    @property
+    def identity(self) -> str:
+        """The card's name and size, and the versions on which its workspaces depend."""
+        import torch
+
+        card = torch.cuda.get_device_properties(self.device)
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return f"{card.name} {card.total_memory} torch {torch.__version__} cuDNN {cudnn}"
 
     def read(self) -> MemorySnapshot:
         """The allocator's and the driver's figures."""

@@ -47,6 +47,8 @@ class VirtualAccelerator:
     total_bytes: its size, past which (exactly) an allocation raises `torch.OutOfMemoryError`. fault: see
     `FailingAllocation`. system_used_share: what a snapshot tells of the host, for tests of pauses.
 
+    identity: see `DeviceMemory`; for tests of what is remembered.
+
     >>> accelerator = VirtualAccelerator(1024)
     >>> with accelerator.metering():
     ...     x = torch.zeros(256)
@@ -62,6 +64,7 @@ class VirtualAccelerator:
         system_used_share: float | None = None,
     ) -> None:
         self.device = torch.device("cpu")
+        self.identity: str | None = None
         self.total_bytes = total_bytes
         self.meter = StorageMeter(budget_bytes=total_bytes, fault=fault)
         self.system_used_share = system_used_share

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from cleanplate.device.memory import DeviceMemory, MemorySnapshot
-from cleanplate.models.memory import PeakPredictor
+from cleanplate.device.notebook import Notebook
+from cleanplate.models.memory import PeakPredictor, identify_network
 from cleanplate.models.request import Request
 
 #: Share of the free memory that work may take; the rest is for what no prediction sees.
@@ -39,16 +42,21 @@ class Admission:
     """Knows budget, ceilings and factors; decides sizes. One thread's.
 
     limit_bytes: of live tensors and queued pictures, None: `BUDGET_SHARE` of what is free. queued_bytes:
-    tells what pictures in queues take now.
+    tells what pictures in queues take now. notes: what is remembered between processes.
     """
 
     def __init__(
-        self, memory: DeviceMemory, limit_bytes: int | None, queued_bytes: Callable[[], int] = lambda: 0
+        self,
+        memory: DeviceMemory,
+        limit_bytes: int | None,
+        queued_bytes: Callable[[], int] = lambda: 0,
+        notes: Notebook | None = None,
     ) -> None:
         self.memory = memory
         self.limit_bytes = limit_bytes
         self.queued_bytes = queued_bytes
-        self.predictor = PeakPredictor()
+        self.notes = notes or Notebook(None)
+        self.predictor = PeakPredictor(self.notes)
         self._factors: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         self._ceilings: dict[str, int] = {}
         self._calm: dict[str, int] = {}
@@ -122,6 +130,8 @@ class Admission:
         """Memory ran out: do not begin this stage's work above `size` for a while."""
         self._ceilings[request.stage] = self.predict_cost(request, size)
         self._calm[request.stage] = 0
+        if not self.on_host and request.network is not None:
+            self._forget_factor(request.network)  # it said that the work would fit: it is measured again
 
     def lower_all(self) -> None:
         """Begin every stage at its smallest size for a while."""
@@ -145,20 +155,44 @@ class Admission:
         return True
 
     def wants_measuring(self, network: Any) -> bool:
-        """Whether a network has not run on this card yet."""
-        return not self.on_host and network is not None and network not in self._factors
+        """Whether a network has never run on such a card, as far as is known here."""
+        return not self.on_host and network is not None and self._find_factor(network) is None
 
     def note_measured(self, request: Request[Any, Any], size: Size, held_bytes: int) -> None:
         """Remember, for this card, how many bytes a run held against the uncorrected prediction."""
         predicted = self.predictor.predict(request.network, request.shape(size.batch, size.tile))
         factor = held_bytes / predicted if predicted else LEAST_FACTOR
-        self._factors[request.network] = min(MOST_FACTOR, max(LEAST_FACTOR, factor))
+        self._factors[request.network] = factor = min(MOST_FACTOR, max(LEAST_FACTOR, factor))
+        name = self._name_factor(request.network)
+        if name is not None:
+            self.notes.put(name, factor)
 
     def _count_staging(self, request: Request[Any, Any], size: Size) -> int:
         return request.item_bytes * size.batch if self.on_host else 0
 
+    def _name_factor(self, network: Any) -> str | None:
+        card = self.memory.identity
+        identity = identify_network(network) if isinstance(network, nn.Module) else None
+        return None if card is None or identity is None else f"factor of {identity} on {card}"
+
+    def _find_factor(self, network: Any) -> float | None:
+        """What was measured on this card, in this process or an earlier one."""
+        if network not in self._factors:
+            name = self._name_factor(network)
+            remembered = None if name is None else self.notes.get(name)
+            if remembered is None:
+                return None
+            self._factors[network] = min(MOST_FACTOR, max(LEAST_FACTOR, remembered))
+        return self._factors[network]
+
+    def _forget_factor(self, network: Any) -> None:
+        self._factors.pop(network, None)
+        name = self._name_factor(network)
+        if name is not None:
+            self.notes.forget(name)
+
     def _factor(self, network: Any) -> float:
-        return 1.0 if self.on_host else self._factors.get(network, UNMEASURED_FACTOR)
+        return 1.0 if self.on_host else self._find_factor(network) or UNMEASURED_FACTOR
 
 
 def list_sizes(count: int, tiles: Sequence[int]) -> list[Size]:

@@ -26,6 +26,7 @@ from typing import Any, TextIO, TypeVar
 
 import psutil
 
+from cleanplate.device.memory import StagingUse
 from cleanplate.engine.channel import Channel, ChannelClosedError
 from cleanplate.engine.events import Event
 from cleanplate.engine.owner import Answer, LocalOwner
@@ -115,6 +116,7 @@ class Repaired:
 
     answers: list[Answer]
     peak_bytes: int | None
+    staging: StagingUse | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,15 @@ class _CountedPolicy:
         self.attempt = progress.counting(policy.attempt)
         self.before_batch = policy.before_batch
         self.after_photos = policy.after_photos
+        self.close = policy.close
 
     @property
     def peak_bytes(self) -> int | None:
         return self._policy.peak_bytes
+
+    @property
+    def staging(self) -> StagingUse | None:
+        return self._policy.staging
 
 
 class _Child:
@@ -286,9 +293,8 @@ class _Child:
                 self._channel.send(Admitted())
             case RepairBatch(photos):
                 answers = [_make_answer_portable(answer) for answer in owner.repair(photos)]
-                self._channel.send(
-                    Repaired(answers, policy.peak_bytes), shared=[photo.rgb for photo in photos]
-                )
+                reply = Repaired(answers, policy.peak_bytes, policy.staging)
+                self._channel.send(reply, shared=[photo.rgb for photo in photos])
         return not isinstance(command, Leave)
 
     def _make_policy(self) -> Policy:

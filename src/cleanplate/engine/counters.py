@@ -59,7 +59,6 @@ class Counters:
         self._seconds: dict[str, float] = defaultdict(float)
         self._pauses: list[str] = []
         self._warnings: list[str] = []
-        self._metered_peak_bytes: int | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -86,10 +85,6 @@ class Counters:
         finally:
             self._seconds[stage] += time.perf_counter() - began
 
-    def note_peak(self, metered_bytes: int | None) -> None:
-        """Keep what the policy metered."""
-        self._metered_peak_bytes = metered_bytes
-
     def summarise(
         self, *, finished_before: tuple[Outcome, ...], interrupted: bool, usage: Usage
     ) -> RunSummary:
@@ -109,7 +104,7 @@ class Counters:
             seconds_by_stage=dict(self._seconds),
             wall_seconds=now - self._began,
             work_seconds=now - (self._work_began or now),
-            usage=replace(usage, metered_peak_bytes=self._metered_peak_bytes),
+            usage=usage,
             pauses=tuple(self._pauses),
             notes=tuple(notes),
         )

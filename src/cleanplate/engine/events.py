@@ -77,7 +77,7 @@ class Retried(Event):
 class MemorySampled(Event):
     """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU.
 
-    total_bytes, gpu_total_bytes: all that machine and card have.
+    total_bytes, gpu_total_bytes: all that machine and card have. metered_peak_bytes, staging_*: see `Usage`.
     """
 
     resident_bytes: int
@@ -87,6 +87,9 @@ class MemorySampled(Event):
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
     gpu_total_bytes: int | None = None
+    metered_peak_bytes: int | None = None
+    staging_allocated_bytes: int | None = None
+    staging_reused_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,9 @@ import cv2
 import torch
 
 from cleanplate.device.failures import ErrorKind, classify_error, is_outside_allocator
-from cleanplate.device.memory import DeviceMemory, open_memory
+from cleanplate.device.memory import DeviceMemory, StagingUse, open_memory
+from cleanplate.device.notebook import Notebook
+from cleanplate.device.staging import make_staging, staging_through
 from cleanplate.device.units import format_bytes
 from cleanplate.engine.admission import Admission, Size, list_sizes
 from cleanplate.engine.events import Event, Retried
@@ -31,6 +33,9 @@ Result = TypeVar("Result")
 
 #: Share of the time that looking through all objects for garbage may take while failures come thick and fast.
 THOROUGH_SHARE = 0.05
+#: Share of the host's free memory, or of the limit, in which batches may be kept for the next ones.
+KEEP_SHARE = 1 / 16
+MOST_KEEP_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Guard:
     """Keeps work on one device within its memory. Its methods are for the one thread that owns the device.
 
     device: where the networks are, or its memory (the virtual accelerator). emit: hears `Retried`, `Paused`
-    and `Cleaned`. queued_bytes: what pictures in queues take now. clock, sleep, stopping: see `Pauses`.
+    and `Cleaned`. queued_bytes: what pictures in queues take now. notes: see `Admission`. clock, sleep,
+    stopping: see `Pauses`.
     """
 
     def __init__(
@@ -56,17 +62,19 @@ class Guard:
         *,
         emit: Callable[[Event], None] = lambda _: None,
         queued_bytes: Callable[[], int] = lambda: 0,
+        notes: Notebook | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         limit = settings.memory_limit
         self.memory = open_memory(device, limit) if isinstance(device, torch.device) else device
-        self.admission = Admission(self.memory, limit, queued_bytes)
+        self.admission = Admission(self.memory, limit, queued_bytes, notes)
         self.pauses = Pauses(
             self.memory, settings.pause_interval, emit, clock=clock, sleep=sleep, stopping=stopping
         )
         self.emit = emit
+        self._staging = make_staging(self.memory.device, self._choose_keep_bytes(limit))
         self.out_of_memory_count = 0
         self._peak_bytes = 0
         self._clock = clock
@@ -76,6 +84,11 @@ class Guard:
     def peak_bytes(self) -> int:
         """The most held at once by work: on a CPU live tensors and queued pictures, on a card reserved."""
         return self._peak_bytes
+
+    @property
+    def staging(self) -> StagingUse:
+        """What batches took of the host's memory."""
+        return self._staging.use
 
     def attempt(self, request: Request[Item, Result]) -> list[Result | Exception]:
         """Run a request in pieces that fit; for every item its result, or a TooLittleMemoryError.
@@ -116,6 +129,7 @@ class Guard:
     def before_batch(self) -> None:
         """Wait if memory is short, within bounds; go on at the smallest sizes if cleaning did not help."""
         if self.pauses.before_batch():
+            self._staging.clear()
             self.admission.lower_all()
 
     def after_photos(self, count: int = 1) -> None:
@@ -125,6 +139,19 @@ class Guard:
     def clean(self, reason: str) -> None:
         """Give back what nothing uses, for instance before going idle."""
         self.pauses.clean(reason)
+
+    def close(self) -> None:
+        """Give back what is kept for the next batch."""
+        self._staging.clear()
+
+    def _choose_keep_bytes(self, limit_bytes: int | None) -> int:
+        snapshot = self.memory.read()
+        if not self.admission.on_host:
+            room = snapshot.system_available_bytes or 0
+        else:
+            room = snapshot.free_bytes or 0
+            room = room if limit_bytes is None else min(room, limit_bytes)
+        return min(MOST_KEEP_BYTES, int(KEEP_SHARE * room))
 
     def _run(
         self, request: Request[Item, Result], items: Sequence[Item], size: Size, *, is_last: bool
@@ -136,7 +163,7 @@ class Guard:
         failure: Failure | None = None
         measuring = self._begin_measuring(request)
         try:
-            with self.memory.metering():
+            with self.memory.metering(), staging_through(self._staging):
                 results = request.run(items, size.tile)
         except (RuntimeError, MemoryError, cv2.error) as error:
             kind = classify_error(error)
@@ -168,6 +195,7 @@ class Guard:
 
     def _release(self) -> None:
         """Clean up after a failure; thoroughly as long as that takes little of the time."""
+        self._staging.clear()
         began = self._clock()
         thorough = began >= self._thorough_from
         self.memory.release(thorough=thorough)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from cleanplate.device.memory import StagingUse
 from cleanplate.engine.events import Event, Paused
 from cleanplate.engine.owner import Answer, DeviceOwner
 from cleanplate.engine.usage import ProcessUsage
@@ -83,6 +84,11 @@ class HeldOwner:
     def peak_bytes(self) -> int | None:
         """The owner's."""
         return self._owner.peak_bytes
+
+    @property
+    def staging(self) -> StagingUse | None:
+        """The owner's."""
+        return self._owner.staging
 
     def before_batch(self) -> None:
         """Wait for whoever holds the run, then as the owner does."""

@@ -63,6 +63,8 @@ class LineReader:
         if not self._path.exists():
             return
         with self._path.open("rb") as stream:
+            if stream.seek(0, os.SEEK_END) < self._offset:
+                self._offset = 0  # another file has taken its place
             stream.seek(self._offset)
             for raw in stream:
                 try:

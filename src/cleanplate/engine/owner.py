@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol, TypeVar
 
+from cleanplate.device.memory import StagingUse
 from cleanplate.engine.policy import Policy
 from cleanplate.engine.profile import Tracer
 from cleanplate.engine.usage import ProcessUsage
@@ -43,8 +45,9 @@ class Answer:
 class DeviceOwner(Protocol):
     """Repairs batches, one after the other, on one thread. A child process can stand behind it.
 
-    fingerprint: its pipeline's. peak_bytes: see `Policy`. before_batch: called before the next photographs
-    are taken up; may wait, within bounds. read_usage: what its process takes, None where that is this one.
+    fingerprint: its pipeline's. peak_bytes, staging: see `Policy`. before_batch: called before the next
+    photographs are taken up; may wait, within bounds. read_usage: what its process takes, None where that is
+    this one.
     """
 
     @property
@@ -52,6 +55,9 @@ class DeviceOwner(Protocol):
 
     @property
     def peak_bytes(self) -> int | None: ...
+
+    @property
+    def staging(self) -> StagingUse | None: ...
 
     def before_batch(self) -> None: ...
 
@@ -63,13 +69,24 @@ class DeviceOwner(Protocol):
 
 
 class LocalOwner:
-    """Runs a pipeline in this process, under a policy."""
+    """Runs a pipeline in this process, under a policy. A context manager; at its end the policy is closed."""
 
     def __init__(self, pipeline: Pipeline, settings: RepairSettings, policy: Policy) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._policy = policy
         self._tracer = Tracer(Path(settings.profile) if settings.profile else None)
+
+    def __enter__(self) -> LocalOwner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._policy.close()
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +97,11 @@ class LocalOwner:
     def peak_bytes(self) -> int | None:
         """The policy's."""
         return self._policy.peak_bytes
+
+    @property
+    def staging(self) -> StagingUse | None:
+        """The policy's."""
+        return self._policy.staging
 
     def before_batch(self) -> None:
         """Let the policy wait, if it wants to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from cleanplate.device.memory import DeviceMemory, read_system_memory
+from cleanplate.device.memory import DeviceMemory, StagingUse, read_system_memory
 from cleanplate.engine.events import Event
 from cleanplate.models.request import Attempt, Request, plainly
 from cleanplate.settings import RepairSettings
@@ -23,12 +23,18 @@ MOST_QUEUE_BYTES = 8 << 30
 FREE_SHARE = 0.8
 
 
+#: In the user's cache folder: predicted peaks, and what cards hold beyond them.
+NOTES_FILE = "memory.json"
+
+
 class Policy(Protocol):
     """Decides in what pieces network work is done and when to pause. Its methods are the device owner's.
 
     before_batch: called before the next photographs are taken up; may wait, within bounds.
     after_photos: called when `count` more photographs have been through the networks; may clean up.
-    peak_bytes: the most that metered work has held at once; None where nothing is metered.
+    peak_bytes: the most that metered work has held at once; None where nothing is metered. staging: what
+    batches took of the host's memory on their way to the device; None where that memory is not used again.
+    close: gives back what it holds; called when the run ends.
     """
 
     @property
@@ -37,9 +43,14 @@ class Policy(Protocol):
     @property
     def peak_bytes(self) -> int | None: ...
 
+    @property
+    def staging(self) -> StagingUse | None: ...
+
     def before_batch(self) -> None: ...
 
     def after_photos(self, count: int) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class PlainPolicy:
@@ -47,6 +58,7 @@ class PlainPolicy:
 
     attempt = staticmethod(plainly)
     peak_bytes: int | None = None
+    staging: StagingUse | None = None
 
     def before_batch(self) -> None:
         """Never waits."""
@@ -54,8 +66,11 @@ class PlainPolicy:
     def after_photos(self, count: int) -> None:
         """Never cleans up."""
 
+    def close(self) -> None:
+        """Holds nothing."""
 
-class MeteredPlainPolicy:
+
+class MeteredPlainPolicy(PlainPolicy):
     """The same on a given memory, which may be too small for it: for tests and benchmarks."""
 
     def __init__(self, memory: DeviceMemory) -> None:
@@ -67,15 +82,9 @@ class MeteredPlainPolicy:
             return plainly(request)
 
     @property
-    def peak_bytes(self) -> int | None:
+    def peak_bytes(self) -> int | None:  # type: ignore[override]  # a plain attribute there
         """The most bytes of live tensors."""
         return self._memory.read_peak()
-
-    def before_batch(self) -> None:
-        """Never waits."""
-
-    def after_photos(self, count: int) -> None:
-        """Never cleans up."""
 
 
 def choose_policy(
@@ -93,11 +102,14 @@ def choose_policy(
     """
     if not settings.optimize:
         return PlainPolicy() if memory is None else MeteredPlainPolicy(memory)
+    from cleanplate.device.folders import cache_folder
+    from cleanplate.device.notebook import Notebook
     from cleanplate.device.selection import resolve_device
     from cleanplate.engine.guard import Guard
 
     device = resolve_device(settings.device) if memory is None else memory
-    return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, stopping=stopping)
+    notes = Notebook(cache_folder() / NOTES_FILE if memory is None else None)
+    return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, notes=notes, stopping=stopping)
 
 
 def choose_queue_bytes(settings: RepairSettings) -> int:

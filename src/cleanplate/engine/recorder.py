@@ -52,9 +52,12 @@ class RunRecorder:
             case Cleaned():
                 self._change(cleanings=status.cleanings + 1)
             case MemorySampled():
+                self._change(metered_peak_bytes=event.metered_peak_bytes)
                 self._append(event)
             case RunFinished():
-                self._change(state="interrupted" if event.summary.interrupted else "finished")
+                usage = event.summary.usage
+                state = "interrupted" if event.summary.interrupted else "finished"
+                self._change(state=state, metered_peak_bytes=usage.metered_peak_bytes)
         self._write(now=isinstance(event, RunStarted | RunFinished))
 
     def _count(self, event: PhotoFinished) -> None:
@@ -85,6 +88,9 @@ class RunRecorder:
                 "gpu_allocated_bytes": event.gpu_allocated_bytes,
                 "gpu_reserved_bytes": event.gpu_reserved_bytes,
                 "gpu_total_bytes": event.gpu_total_bytes,
+                "metered_peak_bytes": event.metered_peak_bytes,
+                "staging_allocated_bytes": event.staging_allocated_bytes,
+                "staging_reused_bytes": event.staging_reused_bytes,
             }
             told = {name: value for name, value in figures.items() if value is not None}
             append_sample(self._output, {"seconds": time_now, **told})

@@ -26,7 +26,7 @@ from cleanplate.engine.schedule import Overlap, work_plainly
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
-from cleanplate.engine.usage import UsageSampler
+from cleanplate.engine.usage import Metered, UsageSampler
 from cleanplate.engine.work import Failed, Workbench
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
@@ -79,6 +79,7 @@ def repair_folder(
             with counters.timing("load networks"):
                 owner = held.enter_context(run.open_owner(pipeline, memory))
             usage.read_child = owner.read_usage
+            usage.read_metered = lambda: Metered(peak_bytes=owner.peak_bytes, staging=owner.staging)
             journal = held.enter_context(run.open_workspace())
             finished_before = run.work(found, owner, journal)
         else:
@@ -154,7 +155,7 @@ class _Run:
                 **hooks,
             )
         built = build_pipeline(self.settings) if pipeline is None else pipeline
-        return nullcontext(LocalOwner(built, self.settings, make_policy(self.settings, **hooks)))
+        return LocalOwner(built, self.settings, make_policy(self.settings, **hooks))
 
     def open_workspace(self) -> AbstractContextManager[Journal | None]:
         """The output folder, held for this run; for a dry run nothing, which writes nothing."""
@@ -199,7 +200,6 @@ class _Run:
             Overlap(bench, owner, self.stop, self.settings, self.conveyor).run(plan.jobs)
         else:
             work_plainly(plan.jobs, bench, owner, self.stop)
-        self.counters.note_peak(owner.peak_bytes)
 
     def _describe(self, problems: Sequence[PhotoError]) -> list[Failed]:
         """What looked like a photograph and is none, under its name below its input."""

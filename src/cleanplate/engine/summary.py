@@ -21,6 +21,7 @@ class Usage:
     memory_bytes, peak_memory_bytes: resident memory of this process, at the end and at its highest.
     gpu_*: the highest this process's torch had allocated and reserved on the GPU.
     metered_peak_bytes: the most that live tensors and queued pictures took together.
+    staging_*: host memory for batches on their way to the device, newly allocated and used again.
     """
 
     cpu_share: float = 0.0
@@ -29,6 +30,8 @@ class Usage:
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
     metered_peak_bytes: int | None = None
+    staging_allocated_bytes: int | None = None
+    staging_reused_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,12 @@ class RunSummary:
         return len(self.outcomes) / self.work_seconds if self.work_seconds > 0 else 0.0
 
     @property
+    def staging_bytes_per_photograph(self) -> float | None:
+        """Host memory newly allocated for batches, by photographs looked at; None where nobody counts it."""
+        allocated = self.usage.staging_allocated_bytes
+        return None if allocated is None or not self.outcomes else allocated / len(self.outcomes)
+
+    @property
     def exit_code(self) -> int:
         """0: all done; 1: some photographs failed; 130: interrupted."""
         if self.interrupted:
@@ -105,6 +114,9 @@ class RunSummary:
                 "gpu_peak_allocated_bytes": self.usage.gpu_allocated_bytes,
                 "gpu_peak_reserved_bytes": self.usage.gpu_reserved_bytes,
                 "metered_peak_bytes": self.usage.metered_peak_bytes,
+                "staging_allocated_bytes": self.usage.staging_allocated_bytes,
+                "staging_reused_bytes": self.usage.staging_reused_bytes,
+                "staging_allocated_bytes_per_photograph": self.staging_bytes_per_photograph,
             },
             "pauses": list(self.pauses),
             "notes": list(self.notes),

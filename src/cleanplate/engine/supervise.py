@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from cleanplate.device.memory import StagingUse
 from cleanplate.device.threads import configure_threads
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.child import START_SECONDS, Admit, Blueprint, RepairBatch, Situation
@@ -92,6 +93,8 @@ class SupervisedOwner:
     ) -> None:
         self.fingerprint = ""
         self.peak_bytes: int | None = None
+        self._staged = StagingUse()
+        self._staged_before = StagingUse()
         self._settings = settings
         self._make_pipeline = make_pipeline
         self._make_policy = make_policy
@@ -125,6 +128,11 @@ class SupervisedOwner:
             worker = self._worker
         if worker is not None:
             worker.close()
+
+    @property
+    def staging(self) -> StagingUse:
+        """Of all children so far."""
+        return self._staged_before + self._staged
 
     @property
     def pid(self) -> int | None:
@@ -189,6 +197,7 @@ class SupervisedOwner:
         reply = worker.ask(RepairBatch(sent), shared=[photo.rgb for photo in photos])
         wall = time.perf_counter() - began
         self.peak_bytes = larger_of(self.peak_bytes, reply.peak_bytes)
+        self._staged = reply.staging or StagingUse()
         inside = sum(sum(answer.seconds.values()) for answer in reply.answers)
         transfer = {TRANSFER: max(0.0, wall - inside) / len(photos)}
         return [Answer(answer.result, {**answer.seconds, **transfer}) for answer in reply.answers]
@@ -241,6 +250,7 @@ class SupervisedOwner:
     def _note_death(self, death: WorkerDiedError) -> None:
         """Put a dead child away; the next one gets half of everything."""
         worker, self._worker = self._worker, None
+        self._staged_before, self._staged = self.staging, StagingUse()
         if worker is not None:
             worker.close()
             if worker.usage is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from cleanplate.device.memory import is_cuda_in_use, read_process_memory, read_system_memory
+from cleanplate.device.memory import StagingUse, is_cuda_in_use, read_process_memory, read_system_memory
 from cleanplate.device.threads import count_cores
 from cleanplate.engine.events import EventStream, MemorySampled
 from cleanplate.engine.summary import Usage
@@ -43,14 +43,24 @@ def read_process_usage() -> ProcessUsage:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What the owner of the device counts. peak_bytes, staging: see `Policy`."""
+
+    peak_bytes: int | None = None
+    staging: StagingUse | None = None
+
+
 class UsageSampler:
     """Samples while entered and tells the stream; `read` gives the figures so far, at any time.
 
-    Figures are of this process and of what `read_child` tells of another one that works for it.
+    Figures are of this process and of what `read_child` tells of another one that works for it;
+    `read_metered` tells what the owner of the device counts.
     """
 
     def __init__(self, events: EventStream, interval_s: float = _INTERVAL_S) -> None:
         self.read_child: Callable[[], ProcessUsage | None] = lambda: None
+        self.read_metered: Callable[[], Metered] = Metered
         self._events = events
         self._interval_s = interval_s
         self._ended = threading.Event()
@@ -87,7 +97,18 @@ class UsageSampler:
             peak_memory_bytes=self._peak_bytes,
             gpu_allocated_bytes=usage.gpu_allocated_bytes,
             gpu_reserved_bytes=usage.gpu_reserved_bytes,
+            **self._read_counted(),
         )
+
+    def _read_counted(self) -> dict[str, int | None]:
+        """What the owner counts, by the names that summary and samples have for it."""
+        metered = self.read_metered()
+        staging = metered.staging
+        return {
+            "metered_peak_bytes": metered.peak_bytes,
+            "staging_allocated_bytes": None if staging is None else staging.allocated_bytes,
+            "staging_reused_bytes": None if staging is None else staging.reused_bytes,
+        }
 
     def _run(self) -> None:
         while not self._ended.wait(self._interval_s):
@@ -103,6 +124,7 @@ class UsageSampler:
                     gpu_allocated_bytes=gpu_allocated,
                     gpu_reserved_bytes=gpu_reserved,
                     gpu_total_bytes=gpu_total,
+                    **self._read_counted(),
                 )
             )
 

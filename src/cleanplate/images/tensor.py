@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -11,6 +12,11 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from cleanplate.device.staging import find_staging
+
+#: Arrays (H, W) or (H, W, C) that lie side by side along the channels of one picture.
+Layers = Sequence[NDArray[Any]]
 
 
 def to_tensor(pictures: Sequence[NDArray[Any]], *, device: torch.device | str = "cpu") -> Tensor:
@@ -49,6 +55,65 @@ def from_tensor(batch: Tensor, *, dtype: DTypeLike = np.float32) -> list[NDArray
         return [np.array(value, wanted, order="C") for value in values]
     most = np.iinfo(wanted).max
     return [np.rint(np.clip(value, 0, 1) * most).astype(wanted) for value in values]
+
+
+@contextmanager
+def stage_batch(
+    pictures: Sequence[Layers], height: int, width: int, *, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
+    """(N, C, height, width) float32 in [0, 1] on `device`, channels last in memory; for the block only.
+
+    pictures: layers of one size, at most height x width; what is missing to it is filled by repeating the
+    last rows and columns. uint8 and uint16 are divided by their largest value; floats are taken as they are.
+    The memory is used again where policy has said so (`device.staging`).
+
+    >>> with stage_batch([[np.full((2, 2, 3), 255, np.uint8)]], 2, 4) as batch:
+    ...     tuple(batch.shape), float(batch.min())
+    ((1, 3, 2, 4), 1.0)
+    """
+    first = pictures[0]
+    channels = sum(layer.shape[2] if layer.ndim == 3 else 1 for layer in first)
+    staging = find_staging(device)
+    # A card divides more quickly than bytes four times as many go over.
+    in_bytes = staging.device.type != "cpu" and all(
+        layer.dtype == np.uint8 for layers in pictures for layer in layers
+    )
+    dtype = torch.uint8 if in_bytes else torch.float32
+    shape = (len(pictures), height, width, channels)
+    with staging.upload(shape, dtype, lambda place, part: _lay(pictures[place], part)) as batch:
+        planes = batch.permute(0, 3, 1, 2)
+        yield planes.to(torch.float32).div_(255) if in_bytes else planes
+
+
+def fetch_batch(batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[NDArray[np.float32]]:
+    """(h, w, C) float32 pictures with memory of their own, from (N, C, H, W) on any device.
+
+    sizes: (h, w) of each picture, its first rows and columns.
+
+    >>> [picture.shape for picture in fetch_batch(torch.zeros(2, 3, 8, 8), [(5, 8), (8, 6)])]
+    [(5, 8, 3), (8, 6, 3)]
+    """
+    with find_staging(batch.device).download(batch.detach().float()) as values:
+        return [
+            np.array(value[:, :height, :width].transpose(1, 2, 0), order="C")
+            for value, (height, width) in zip(values, sizes, strict=True)
+        ]
+
+
+def _lay(layers: Layers, part: NDArray[Any]) -> None:
+    """Write a picture's layers into (H, W, C), its last row and column repeated to the end."""
+    height, width = layers[0].shape[:2]
+    channel = 0
+    for layer in layers:
+        planes = layer if layer.ndim == 3 else layer[:, :, None]
+        target = part[:height, :width, channel : channel + planes.shape[2]]
+        channel += planes.shape[2]
+        if planes.dtype in (np.uint8, np.uint16) and part.dtype == np.float32:
+            np.divide(planes, np.float32(np.iinfo(planes.dtype).max), out=target, dtype=np.float32)
+        else:
+            target[...] = planes
+    part[:height, width:] = part[:height, width - 1 : width]
+    part[height:] = part[height - 1 : height]
 
 
 def resize_to_long_side(picture: NDArray[Any], long_side: int) -> NDArray[Any]:

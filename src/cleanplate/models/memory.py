@@ -8,15 +8,20 @@ single kernels; the guard corrects for them on a real card.
 from __future__ import annotations
 
 import copy
+import hashlib
+import inspect
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cleanplate.device.meter import StorageMeter
+from cleanplate.device.notebook import Notebook
 
 
 def trace_peak_bytes(network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None = None) -> int:
@@ -40,10 +45,13 @@ class PeakPredictor:
     """Peaks by (network, shape, dtype), each traced once.
 
     A network that cannot be traced may say what was measured, as `bytes_per_pixel` of its input; otherwise
-    its peak is unknown.
+    its peak is unknown. notes: where peaks are found that another process has traced: the first trace of a
+    process makes torch import its compiler, which takes a second and 80 MB.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notebook | None = None) -> None:
+        self._notes = notes or Notebook(None)
+        self._names: weakref.WeakKeyDictionary[nn.Module, str | None] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._copies: weakref.WeakKeyDictionary[nn.Module, nn.Module | None] = weakref.WeakKeyDictionary()
         self._peaks: weakref.WeakKeyDictionary[nn.Module, dict[Any, int | None]] = weakref.WeakKeyDictionary()
@@ -132,10 +140,46 @@ class PeakPredictor:
 
     def _trace_strictly(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int:
         """Raises NotImplementedError or RuntimeError where the network cannot run on `meta`."""
+        name = self._name(network, shape, dtype)
+        known = None if name is None else self._notes.get(name)
+        if known is not None:
+            return int(known)
         meta = self._copies.get(network)
         if meta is None:
             meta = self._copies[network] = _copy_to_meta(network)
-        return _run_on_meta(meta, shape, dtype)
+        peak = _run_on_meta(meta, shape, dtype)
+        if name is not None:
+            self._notes.put(name, peak)
+        return peak
+
+    def _name(self, network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> str | None:
+        if network not in self._names:
+            self._names[network] = identify_network(network)
+        identity = self._names[network]
+        size = "x".join(map(str, shape))
+        return None if identity is None else f"peak of {identity} at {size} {dtype or 'own type'}"
+
+
+def identify_network(network: nn.Module) -> str | None:
+    """A checksum of what a network's memory depends on: its parts, their code, torch; no weights' values.
+
+    None where the code of a part is in no file.
+
+    >>> identify_network(nn.Conv2d(3, 3, 1)) == identify_network(nn.Conv2d(3, 3, 1))
+    True
+    """
+    digest = hashlib.sha256(f"{torch.__version__}\n{network!r}\n".encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {tensor.stride()}\n".encode())
+    for code in sorted({type(part).__module__ for part in network.modules()}):
+        if code.split(".")[0] == "torch":
+            continue
+        try:
+            file = inspect.getsourcefile(sys.modules[code])
+            digest.update(Path(file or "").read_bytes())
+        except (KeyError, TypeError, OSError):
+            return None
+    return digest.hexdigest()[:16]
 
 
 def _copy_to_meta(network: nn.Module) -> nn.Module:

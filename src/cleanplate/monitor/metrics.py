@@ -28,6 +28,9 @@ GAUGES: Mapping[str, tuple[str, str]] = {
     "system_available_bytes": ("system_memory_available_bytes", "memory that programs can still get"),
     "system_total_bytes": ("system_memory_total_bytes", "memory of the machine or its control group"),
     "process_bytes": ("process_resident_memory_bytes", "resident memory of the process"),
+    "metered_peak_bytes": ("metered_peak_bytes", "most that live tensors and queued pictures took"),
+    "staging_allocated_bytes": ("staging_allocated_bytes", "host memory newly allocated for batches"),
+    "staging_reused_bytes": ("staging_reused_bytes", "host memory used again for batches"),
     "cpu_share": ("cpu_utilisation_ratio", "share of all processors in use"),
 }
 

@@ -26,6 +26,7 @@ class RunStatus:
     """How far a run is. Times in seconds since 1970; `seconds` by stage, summed over threads.
 
     state: "running", "finished" or "interrupted". images: photographs by what became of them.
+    metered_peak_bytes: the most that live tensors and queued pictures took together; None: not metered.
     """
 
     state: str
@@ -40,6 +41,7 @@ class RunStatus:
     pauses: int = 0
     cleanings: int = 0
     last: str | None = None
+    metered_peak_bytes: int | None = None
 
     @property
     def done(self) -> int:

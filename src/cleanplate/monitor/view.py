@@ -25,6 +25,8 @@ ROWS: Mapping[str, str] = {
     "gpu_temperature_celsius": "GPU temperature",
     "gpu_power_watts": "GPU power",
     "process_bytes": "process",
+    "metered_peak_bytes": "work, at its peak",
+    "staging_allocated_bytes": "staging, allocated",
     "system_available_bytes": "system available",
     "cpu_share": "processors busy",
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cleanplate.images.tensor import from_tensor, pad_to_stride, to_tensor, unpad
+from cleanplate.images.tensor import fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Removal
@@ -28,11 +28,16 @@ BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A piece of a crop as the network sees it: (h, w, 4) float32, the crop's place, the box in it."""
+    """A piece of a crop: the crop, its place among the others, the box in it."""
 
-    rgbp: FloatArray
-    crop: int
+    crop: Crop
+    place: int
     box: Box
+
+    @property
+    def layers(self) -> tuple[FloatArray, FloatArray]:
+        """What the network sees, (h, w, 3) and (h, w): picture and the finder's probability."""
+        return self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +62,9 @@ class NetworkRemover:
             answers = attempt(self._ask(group, shape))
             for window, planes in zip(group, answers, strict=True):
                 if isinstance(planes, Exception):
-                    failures[window.crop] = planes
+                    failures[window.place] = planes
                 else:
-                    blends[window.crop].add(window.box, planes)
+                    blends[window.place].add(window.box, planes)
         return [
             failures[place] if place in failures else self._finish(crop, blends[place])
             for place, crop in enumerate(crops)
@@ -70,10 +75,9 @@ class NetworkRemover:
         stride = int(self.network.stride)
         groups: dict[tuple[int, int], list[_Window]] = defaultdict(list)
         for place, crop in enumerate(crops):
-            rgbp = np.dstack([crop.rgb, crop.probability])
             for box in windows(*crop.mask.shape, tile=WINDOW_PX, overlap=OVERLAP_PX):
                 shape = (box.height + -box.height % stride, box.width + -box.width % stride)
-                groups[shape].append(_Window(rgbp[box.slices], place, box))
+                groups[shape].append(_Window(crop, place, box))
         return groups
 
     def _ask(self, group: Sequence[_Window], shape: tuple[int, int]) -> Request[_Window, FloatArray]:
@@ -82,23 +86,19 @@ class NetworkRemover:
             network=self.network,
             items=group,
             shape=lambda batch, _tile: (batch, 4, *shape),
-            run=lambda items, _tile: self._predict(items),
+            run=lambda items, _tile: self._predict(items, shape),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
 
-    def _predict(self, items: Sequence[_Window]) -> list[FloatArray]:
+    def _predict(self, items: Sequence[_Window], shape: tuple[int, int]) -> list[FloatArray]:
         """(h, w, 5) float32 a window: matte, opacity, background."""
-        stride = int(self.network.stride)
-        padded = [pad_to_stride(to_tensor([item.rgbp], device=self.device), stride) for item in items]
-        with torch.no_grad():
-            planes = self.network(torch.cat(padded))
+        layers = [item.layers for item in items]
+        with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
+            planes = self.network(batch)
             together = torch.cat(
                 [torch.sigmoid(planes["matte"]), planes["opacity"], planes["background"]], dim=1
             )
-        return [
-            from_tensor(unpad(together[place : place + 1], item.box.height, item.box.width))[0]
-            for place, item in enumerate(items)
-        ]
+            return fetch_batch(together, [(item.box.height, item.box.width) for item in items])
 
     def _finish(self, crop: Crop, blend: TileBlend) -> Removal | Exception:
         try:
