@@ -1,0 +1,2 @@
+// placeholder, replaced by the review
+export class Review {}
