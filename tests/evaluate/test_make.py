@@ -35,7 +35,7 @@ def test_the_same_arguments_give_the_same_files(photos, tmp_path):
 
 def test_triples_have_their_photographs_size_and_share_of_clean_ones(photos, tmp_path):
     reported = []
-    options = MakeOptions(output=tmp_path, count=8, clean_share=0.25)
+    options = MakeOptions(output=tmp_path, count=8, clean_share=0.25, mosaic_share=0)
     made = make_triples(photos, Assets(), options, reported.append)
     assert reported == made
     assert list(find_triples(tmp_path)) == sorted(made, key=lambda files: files.name)
@@ -50,8 +50,24 @@ def test_triples_have_their_photographs_size_and_share_of_clean_ones(photos, tmp
 
 
 def test_without_a_count_every_photograph_is_marked_once(photos, tmp_path):
-    made = make_triples(photos, Assets(), MakeOptions(output=tmp_path, clean_share=0.0))
+    made = make_triples(photos, Assets(), MakeOptions(output=tmp_path, clean_share=0.0, mosaic_share=0.0))
     assert sorted(files.name.split("-")[1] for files in made) == ["astronaut", "coffee"]
+
+
+def test_small_photographs_get_large_ones_beside_them(photos, tmp_path):
+    made = make_triples(photos, Assets(), MakeOptions(output=tmp_path / "auto", count=4, clean_share=0.5))
+    assert [files.name.endswith("-mosaic") for files in made] == [False, True, False, False]
+    triple = read_triple(made[1])
+    assert max(triple.opacity.shape) >= 960
+    assert triple.is_clean
+    every = make_triples(photos, Assets(), MakeOptions(output=tmp_path / "all", count=2, mosaic_share=1))
+    assert all(files.name.endswith("-mosaic") for files in every)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_mosaics_out_of_range_is_named(share, tmp_path):
+    with pytest.raises(InvalidSettingError, match="mosaic_share is"):
+        MakeOptions(output=tmp_path, mosaic_share=share)
 
 
 def test_a_folder_with_triples_is_not_mixed_with_others(photos, tmp_path):

@@ -11,12 +11,15 @@ import numpy as np
 from PIL import Image
 
 from cleanplate.errors import InvalidSettingError, UsageError
+from cleanplate.evaluate.mosaic import choose_mosaic_share, draw_mosaic
 from cleanplate.evaluate.triples import MARKED_SUFFIXES, TripleFiles, read_picture, write_triple
 from cleanplate.marks import Assets, sample_marked
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 #: Photographs whose long side is shorter are no longer what people repair.
 LEAST_PX = 480
+#: Where in its turn a mosaic comes: not with the clean ones, whose turn ends at the whole.
+MOSAIC_OFFSET = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,10 @@ class MakeOptions:
     clean_share: float = 0.25
     """Part that carries no mark, in [0, 1]."""
 
+    mosaic_share: float | None = None
+    """Part drawn on mosaics of several photographs, 960 to 2400 pixels, in [0, 1]; None: a third where
+    fewer than a third of the photographs have a long side of 960 pixels or more, else none."""
+
     seed: int = 0
     """Decides photographs, marks and compression, from 0."""
 
@@ -40,6 +47,8 @@ class MakeOptions:
             raise InvalidSettingError("count", self.count, "a whole number from 1")
         if not 0 <= self.clean_share <= 1:
             raise InvalidSettingError("clean_share", self.clean_share, "a share from 0 to 1")
+        if self.mosaic_share is not None and not 0 <= self.mosaic_share <= 1:
+            raise InvalidSettingError("mosaic_share", self.mosaic_share, "a share from 0 to 1")
         if self.seed < 0:
             raise InvalidSettingError("seed", self.seed, "a whole number from 0")
 
@@ -69,34 +78,45 @@ def make_triples(
     if output.is_dir() and any(p.name.lower().endswith(MARKED_SUFFIXES) for p in output.iterdir()):
         raise UsageError(f"{output}: has triples already; give another folder, or delete them")
     output.mkdir(parents=True, exist_ok=True)
-    usable = [photo for photo in photos if _is_large_enough(photo)]
+    sizes = {photo: _read_long_side(photo) for photo in photos}
+    usable = [photo for photo in photos if sizes[photo] >= LEAST_PX]
     if not usable:
         raise UsageError(
             f"none of the {len(photos)} photographs has a long side of {LEAST_PX} pixels or more"
         )
+    mosaics = options.mosaic_share
+    if mosaics is None:
+        mosaics = choose_mosaic_share([sizes[photo] for photo in usable])
     order = np.random.default_rng(options.seed).permutation(len(usable))
     made = []
     for index in range(options.count or len(usable)):
         photo = usable[int(order[index % len(usable)])]
-        files = _make_triple(photo, index, assets, options)
+        rng = np.random.default_rng((options.seed, index))
+        if _is_turn(index, mosaics, offset=MOSAIC_OFFSET):
+            name, picture = f"{index:04d}-mosaic", draw_mosaic(usable, rng)
+        else:
+            name, picture = f"{index:04d}-{photo.stem}", read_picture(photo)
+        kind = "clean" if _is_turn(index, options.clean_share) else None
+        files = write_triple(output, name, sample_marked(picture, rng, assets, kind=kind))
         if report is not None:
             report(files)
         made.append(files)
     return made
 
 
-def _make_triple(photo: Path, index: int, assets: Assets, options: MakeOptions) -> TripleFiles:
-    rng = np.random.default_rng((options.seed, index))
-    # Spread evenly, so that every run has its share of clean photographs, however short.
-    clean = math.floor((index + 1) * options.clean_share) > math.floor(index * options.clean_share)
-    sample = sample_marked(read_picture(photo), rng, assets, kind="clean" if clean else None)
-    return write_triple(options.output, f"{index:04d}-{photo.stem}", sample)
+def _is_turn(index: int, share: float, offset: float = 0.0) -> bool:
+    """Whether this one is of the share: spread evenly, so that a short run has its part too.
+
+    >>> [_is_turn(index, 0.25) for index in range(4)]
+    [False, False, False, True]
+    """
+    return math.floor((index + 1) * share + offset) > math.floor(index * share + offset)
 
 
-def _is_large_enough(photo: Path) -> bool:
+def _read_long_side(photo: Path) -> int:
     try:
         with Image.open(photo) as picture:  # reads no more than the header
-            return max(picture.size) >= LEAST_PX
+            return max(picture.size)
     except OSError as exc:
         raise UsageError(
             f"{photo}: cannot be read as a photograph ({exc}); remove it from the folder"
