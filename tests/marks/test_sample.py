@@ -6,6 +6,7 @@ from skimage import data
 
 from cleanplate.marks import KINDS, Assets, sample_marked
 from cleanplate.marks.sample import choose_opacity, decode_jpeg, encode_jpeg
+from cleanplate.structures import Mark
 
 FIELDS = ("marked", "clean", "alpha", "matte", "colour")
 
@@ -105,3 +106,30 @@ def test_jpeg_keeps_what_its_quality_says(photo):
     assert errors[0] > 2 * errors[1]
     full = decode_jpeg(encode_jpeg(photo, 97, full_chroma=True))
     assert np.abs(full.astype(int) - photo).mean() < errors[1]
+
+
+def test_a_given_mark_is_drawn_alone_at_random_places_sizes_and_opacities():
+    alpha = np.zeros((40, 120), np.float32)
+    alpha[5:35, 5:115] = 0.4
+    mark = Mark(alpha=alpha, rgb=np.full((40, 120, 3), (1.0, 0.0, 0.5), np.float32))
+    assets = Assets(mark=mark)
+    clean = np.full((200, 300, 3), 90, np.uint8)
+    samples = [sample_marked(clean, np.random.default_rng(seed), assets) for seed in range(12)]
+    assert {sample.kind for sample in samples} == {"given"}
+    assert len({round(sample.opacity, 2) for sample in samples}) > 6
+    for sample in samples:
+        assert sample.alpha.max() == pytest.approx(sample.opacity, abs=0.02)
+        np.testing.assert_allclose(sample.colour[sample.alpha > 0.1].mean(axis=0), (1, 0, 0.5), atol=0.02)
+    widths = {np.ptp(np.nonzero(sample.alpha > 0)[1]) for sample in samples}
+    assert len(widths) > 6
+    assert max(widths) <= 300
+
+
+def test_a_given_mark_leaves_room_for_others_and_for_clean_photographs():
+    mark = Mark(alpha=np.ones((20, 20), np.float32), rgb=np.ones((20, 20, 3), np.float32))
+    clean = np.full((150, 200, 3), 90, np.uint8)
+    assets = Assets(mark=mark, mark_share=0.5)
+    kinds = [sample_marked(clean, np.random.default_rng(seed), assets).kind for seed in range(30)]
+    assert 8 < kinds.count("given") < 22
+    assert sample_marked(clean, np.random.default_rng(0), assets, kind="clean").kind == "clean"
+    assert sample_marked(clean, np.random.default_rng(0), assets, kind="text").kind == "text"

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cleanplate.errors import UsageError
 from cleanplate.extras import require
+from cleanplate.structures import Mark
 
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".t1", ".pfb"}
 LOGO_SUFFIXES = {".svg", ".png"}
@@ -35,11 +36,15 @@ class Assets:
     fonts: script -> paths; an empty tuple stands for Pillow's own font (latin only).
     logos: paths of SVG or PNG files; where empty, simple shapes are drawn instead.
     cache: a folder for rasterised SVG files, or None to rasterise each time.
+    mark, mark_share: one mark that stands in for the random kinds, and in which share of the marked
+    photographs; None: there is none.
     """
 
     fonts: dict[str, tuple[Path, ...]] = field(default_factory=lambda: {"latin": ()})
     logos: tuple[Path, ...] = ()
     cache: Path | None = None
+    mark: Mark | None = None
+    mark_share: float = 1.0
 
     @property
     def scripts(self) -> tuple[str, ...]:

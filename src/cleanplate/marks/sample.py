@@ -20,6 +20,8 @@ from cleanplate.structures import FloatArray, Mark
 
 KINDS = ("text", "logo", "both", "stamp", "tiled")
 KIND_SHARES = (0.34, 0.2, 0.14, 0.12, 0.2)
+#: A mark that the assets bring, in place of the random kinds.
+GIVEN_KIND = "given"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +57,17 @@ def sample_marked(
     """Put one to three marks on a photograph and compress it.
 
     clean: (H, W, 3) uint8. kind, opacity, jpeg_quality: fixed where given, else chosen; "clean" draws no
-    mark.
+    mark. Assets with a mark of their own draw that one, alone, where no kind is given.
     """
     height, width = clean.shape[:2]
+    if kind is None and assets.mark is not None and rng.random() < assets.mark_share:
+        kind = GIVEN_KIND
     kind = kind or str(rng.choice(KINDS, p=KIND_SHARES))
     first_opacity = opacity if opacity is not None else choose_opacity(rng, kind)
     placed: list[tuple[PlacedMark, float]] = []
     if kind != "clean":
         placed.append((sample_mark(kind, height, width, rng, assets, first_opacity), first_opacity))
-        while len(placed) < 3 and rng.random() < 0.12:
+        while kind != GIVEN_KIND and len(placed) < 3 and rng.random() < 0.12:
             other = str(rng.choice(KINDS[:4]))
             further = choose_opacity(rng, other)
             placed.append((sample_mark(other, height, width, rng, assets, further), further))
@@ -100,6 +104,9 @@ def sample_mark(
         shape = _sample_stamp(height, width, rng, assets)
         return _place(draw.finish(shape, opacity, kind), height, width, rng, corner_share=0.95)
     target_px = max(24, round(width * float(np.exp(rng.uniform(np.log(0.08), np.log(0.85))))))
+    if kind == GIVEN_KIND and assets.mark is not None:
+        shape = _resize_given(assets.mark, target_px, height)
+        return _place(draw.finish(shape, opacity, kind), height, width, rng, corner_share=0.4)
     if kind == "logo":
         target_px = max(20, round(min(height, width) * float(np.exp(rng.uniform(np.log(0.07), np.log(0.7))))))
         shape = _sample_logo(target_px, rng, assets)
@@ -142,6 +149,15 @@ def _join_mattes(placed: list[tuple[PlacedMark, float]], height: int, width: int
         _, alpha, _ = composite(nothing, [mark])
         matte = np.maximum(matte, np.clip(alpha / max(opacity, 1e-3), 0, 1))
     return matte
+
+
+def _resize_given(mark: Mark, target_px: int, height: int) -> FloatArray:
+    """A given mark as a shape whose densest pixels are opaque: how translucent it is follows anew."""
+    densest = max(float(np.percentile(mark.alpha[mark.alpha > 0], 99)), 1e-3)
+    rgba = np.dstack([mark.rgb, np.clip(mark.alpha / densest, 0, 1)])
+    fits_px = round(0.9 * height * mark.alpha.shape[1] / mark.alpha.shape[0])
+    rgba_u8 = np.rint(rgba * 255).astype(np.uint8)
+    return draw.shape_from_logo(rgba_u8, max(8, min(target_px, fits_px)))
 
 
 def _sample_text(target_px: int, height: int, rng: np.random.Generator, assets: Assets) -> FloatArray:
