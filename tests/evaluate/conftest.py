@@ -89,6 +89,7 @@ class Oracle:
         if triple.name == self.fails:
             return RepairFailedError(photo.path, "it was told to fail", "tell it otherwise")
         inside = triple.inside
-        rgb = np.where(inside[..., None], triple.truth_u8, photo.rgb)
+        truth = triple.truth_u8 if photo.rgb.dtype == np.uint8 else triple.truth_u8.astype(np.uint16) * 257
+        rgb = np.where(inside[..., None], truth, photo.rgb)
         verdict = Verdict.REPAIRED if inside.any() else Verdict.CLEAN
         return Repair(verdict, rgb, inside, detect(inside))
