@@ -26,7 +26,9 @@ def make_score(name="a", **changes) -> PhotoScore:
     values = {
         "kind": "text", "opacity": 0.5, "width": 600, "height": 400, "format": "jpeg", "jpeg_quality": 80,
         "inside_before": 15.0, "inside_after": 25.0, "whole_before": 30.0, "whole_after": 33.0,
-        "touched": True, "tally": MaskTally(80, 20, 20), "marks": (MarkScore(0.5, 0.8),), "seconds": 1.0,
+        "ssim_before": 0.9, "ssim_after": 0.95, "ring_before": 0.4, "ring_after": 0.05,
+        "ring_rmse_before": 30.0, "ring_rmse_after": 6.0, "touched": True,
+        "tally": MaskTally(80, 20, 20), "marks": (MarkScore(0.5, 0.8),), "seconds": 1.0,
     }  # fmt: skip
     return PhotoScore(name=name, **{**values, **changes})
 
@@ -34,7 +36,9 @@ def make_score(name="a", **changes) -> PhotoScore:
 def make_clean(name="clean", **changes) -> PhotoScore:
     values = {
         "kind": "clean", "opacity": 0.0, "inside_before": math.nan, "inside_after": math.nan,
-        "whole_before": 40.0, "whole_after": 40.0, "touched": False, "tally": MaskTally(), "marks": (),
+        "whole_before": 40.0, "whole_after": 40.0, "touched": False, "ring_before": math.nan,
+        "ring_after": math.nan, "ring_rmse_before": math.nan, "ring_rmse_after": math.nan,
+        "tally": MaskTally(), "marks": (),
     }  # fmt: skip
     return make_score(name, **{**values, **changes})
 
@@ -58,6 +62,9 @@ def test_shares_are_of_the_marked_or_of_the_clean():
     assert summary.pooled_f1 == pytest.approx(160 / 300)
     assert summary.pooled_iou == pytest.approx(80 / 220)
     assert summary.recall == 1
+    assert (summary.ssim_before, summary.ssim_after) == pytest.approx((0.9, 0.95))
+    assert (summary.ring_before, summary.ring_after) == pytest.approx((0.4, 0.05))
+    assert (summary.ring_rmse_before, summary.ring_rmse_after) == pytest.approx((30.0, 6.0))
     assert summary.seconds == 1.0
 
 

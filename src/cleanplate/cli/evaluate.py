@@ -1,4 +1,5 @@
-"""`cleanplate evaluate DIR` scores repairs of marked photographs; `cleanplate evaluate make` draws some."""
+"""`cleanplate evaluate DIR` scores repairs of marked photographs; `make` draws some, `compare` sets two side
+by side."""
 
 from __future__ import annotations
 
@@ -6,57 +7,99 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cleanplate.evaluate.protocol_score import ProtocolScored
     from cleanplate.evaluate.run import Scored
     from cleanplate.evaluate.triples import TripleFiles
+    from cleanplate.settings import RepairSettings
 
 MAKE = "make"
+COMPARE = "compare"
 #: Columns of the tables where no terminal says how many there are.
-PLAIN_WIDTH = 110
-#: Options that belong to one of the two uses; each is None (or empty) where it was not given.
-SCORING_OPTIONS = ("model", "threshold", "device", "limit", "results", "sheet", "json")
-MAKING_OPTIONS = ("photos", "output", "fonts", "logos", "count", "clean_share", "seed", "split")
+PLAIN_WIDTH = 132
+#: The papers' pictures have a mark each, some of ten pixels: none is too small to be looked at.
+PROTOCOL_THRESHOLD = 0.0005
+#: Options that belong to some of the uses; each is None where it was not given.
+SCORING_OPTIONS = ("model", "threshold", "device", "limit", "results", "sheet", "json", "no_baselines")
+MAKING_OPTIONS = (
+    "photos", "output", "fonts", "logos", "mark", "count", "clean_share", "mosaic_share", "seed", "split",
+    "lossless",
+)  # fmt: skip
+COMPARING_OPTIONS = ("triples",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.usage = f"{parser.prog} DIR [options]\n       {parser.prog} make --photos DIR -o DIR [options]"
-    parser.add_argument(
-        "folder",
-        type=Path,
-        metavar="DIR",
-        help="folder of triples (NAME.marked.jpg, NAME.truth.png, NAME.opacity.png); 'make' draws one",
+    parser.usage = (
+        f"{parser.prog} DIR [options]\n"
+        f"       {parser.prog} make --photos DIR -o DIR [options]\n"
+        f"       {parser.prog} compare A B --triples DIR [options]"
     )
-    _add_scoring(parser.add_argument_group("scoring"))
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="DIR",
+        help="folder of triples (NAME.marked.jpg, NAME.truth.png, NAME.opacity.png); 'make' draws one; "
+        "'compare A B' sets two checkpoints or two tools' output folders side by side",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("clwd", "logo-h"),
+        help="a paper's recipe: 'make' draws by it, scoring gives its figures (photographs are yours)",
+    )
+    _add_scoring(parser.add_argument_group("scoring and comparing"))
     _add_making(parser.add_argument_group("drawing (evaluate make)"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score a folder of triples, or draw one."""
-    makes = arguments.folder == Path(MAKE)
-    wrong = SCORING_OPTIONS if makes else MAKING_OPTIONS
+    """Score a folder of triples, draw one, or compare two results."""
+    use = arguments.words[0] if arguments.words[0] in (MAKE, COMPARE) else ""
+    wrong = {
+        "": MAKING_OPTIONS + COMPARING_OPTIONS,
+        MAKE: SCORING_OPTIONS + COMPARING_OPTIONS,
+        COMPARE: (*MAKING_OPTIONS, "results", "model", "no_baselines", "protocol"),
+    }[use]
     given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(arguments, name) is not None]
     if given:
-        wanted = "'evaluate DIR' scores" if makes else "'evaluate make' draws"
+        wanted = {"": "'evaluate DIR' scores", MAKE: "'evaluate make' draws"}.get(use, "it compares")
         raise UsageError(f"{', '.join(given)} cannot be used here: {wanted}, and takes such options")
-    return _make(arguments) if makes else _score(arguments)
+    words = {"": 1, MAKE: 1, COMPARE: 3}[use]
+    if len(arguments.words) != words:
+        wanted = {COMPARE: "compare A B --triples DIR"}.get(use, "one folder, or make")
+        raise UsageError(f"evaluate got {' '.join(arguments.words)!r}; wanted: {wanted}")
+    return {"": _score, MAKE: _make, COMPARE: _compare}[use](arguments)
 
 
 def _add_scoring(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", metavar="CKPT", help="'embedded' (default), or a checkpoint")
-    group.add_argument("--threshold", type=float, metavar="SHARE", help="as in 'repair' (default: 0.005)")
+    group.add_argument(
+        "--threshold", type=float, metavar="SHARE", help="as in 'repair' (default: 0.005; --protocol: 0.0005)"
+    )
     group.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
     group.add_argument("--limit", type=int, metavar="N", help="only the first N triples in name order")
     group.add_argument(
-        "--results", type=Path, metavar="DIR", help="score these results, NAME.*, instead of repairing"
+        "--results",
+        "--outputs",
+        type=Path,
+        metavar="DIR",
+        help="score these results of any tool, NAME.*, instead of repairing",
     )
-    group.add_argument("--sheet", type=Path, metavar="FILE.png", help="write the worst ten as pictures")
+    group.add_argument(
+        "--no-baselines",
+        action="store_const",
+        const=True,
+        help="leave out what the input and a plain fill under the true mask come to",
+    )
+    group.add_argument("--triples", type=Path, metavar="DIR", help="what 'compare' compares on")
+    group.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="write the worst ten, or those that differ most"
+    )
     group.add_argument(
         "--json",
         action="store_const",
@@ -70,70 +113,225 @@ def _add_making(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the triples")
     group.add_argument("--fonts", type=Path, metavar="DIR", help="fonts (default: the one Pillow brings)")
     group.add_argument("--logos", type=Path, metavar="DIR", help="SVG or PNG logos (default: drawn shapes)")
+    group.add_argument("--mark", type=Path, metavar="FILE.png", help="draw this RGBA mark and no other")
     group.add_argument("--count", type=int, metavar="N", help="how many (default: one a photograph)")
     group.add_argument(
         "--clean-share", type=float, metavar="SHARE", help="part without marks (default: 0.25)"
+    )
+    group.add_argument(
+        "--mosaic-share",
+        type=float,
+        metavar="SHARE",
+        help="part on mosaics, 960 to 2400 pixels (default: a third if few photographs are large)",
     )
     group.add_argument("--seed", type=int, metavar="N", help="decides everything drawn (default: 0)")
     group.add_argument(
         "--split", choices=("validation", "test"), help="only this half of the project's own photographs"
     )
+    group.add_argument(
+        "--lossless", action="store_const", const=True, help="with --protocol clwd: without its JPEG"
+    )
 
 
 def _make(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from cleanplate.evaluate.make import MakeOptions, find_photos, make_triples
     from cleanplate.evaluate.split import choose_split, find_held_out_assets
+    from cleanplate.marks import read_mark
 
     if arguments.photos is None or arguments.output is None:
         raise UsageError("evaluate make needs --photos DIR and -o DIR")
-    chosen = {name: getattr(arguments, name) for name in ("count", "clean_share", "seed")}
-    options = MakeOptions(output=arguments.output, **{k: v for k, v in chosen.items() if v is not None})
     photos = choose_split(find_photos(arguments.photos), arguments.split)
     assets = find_held_out_assets(arguments.fonts, arguments.logos, None, arguments.split)
+    if arguments.protocol is not None:
+        return _make_protocol(arguments, photos, assets)
+    if arguments.lossless is not None:
+        raise UsageError("--lossless belongs to --protocol clwd")
+    if arguments.mark is not None:
+        assets = replace(assets, mark=read_mark(arguments.mark))
+    names = ("count", "clean_share", "mosaic_share", "seed")
+    chosen = {name: getattr(arguments, name) for name in names}
+    options = MakeOptions(output=arguments.output, **{k: v for k, v in chosen.items() if v is not None})
     made = make_triples(photos, assets, options, lambda files: _tell(files.marked.name))
     print(f"{len(made)} triples in {arguments.output}")
     return 0
 
 
-def _score(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
+def _make_protocol(arguments: argparse.Namespace, photos: tuple[Path, ...], assets: Any) -> int:
+    from cleanplate.evaluate.protocol import find_protocol, make_protocol_triples
+    from cleanplate.evaluate.protocol_score import NOT_THEIRS
 
+    names = ("mark", "clean_share", "mosaic_share")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)} cannot be used here: --protocol fixes how pictures are drawn")
+    made = make_protocol_triples(
+        find_protocol(arguments.protocol),
+        photos,
+        assets,
+        arguments.output,
+        count=arguments.count,
+        seed=arguments.seed or 0,
+        lossless=bool(arguments.lossless),
+        report=lambda files: _tell(files.marked.name),
+    )
+    print(f"{len(made)} triples in {arguments.output}\n{NOT_THEIRS}")
+    return 0
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from cleanplate.evaluate.baselines import Baselines
+    from cleanplate.evaluate.goals import goals_to_json
     from cleanplate.evaluate.run import collect
     from cleanplate.evaluate.sheet import WorstSheet
     from cleanplate.evaluate.summary import to_json
     from cleanplate.evaluate.tables import draw_tables
+
+    found = _find_triples(arguments, Path(arguments.words[0]))
+    if arguments.protocol is not None:
+        return _score_protocol(arguments, found)
+    sheet, baselines = WorstSheet(), Baselines()
+    watchers = [sheet.add, _tell_score, *([] if arguments.no_baselines else [baselines.add])]
+    scores = collect(_choose_scoring(arguments, found), *watchers)
+    beside = {} if arguments.no_baselines else baselines.scores
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
+    if arguments.json:
+        content = {"goals": goals_to_json({"result": scores, **beside}), **to_json(scores)}
+        print(json.dumps(content, indent=2))
+    else:
+        _print(draw_tables(scores, beside))
+    return 1 if any(score.error is not None for score in scores) else 0
+
+
+def _score_protocol(arguments: argparse.Namespace, found: tuple[TripleFiles, ...]) -> int:
+    from cleanplate.evaluate.protocol import find_protocol
+    from cleanplate.evaluate.protocol_score import draw_protocol_table, protocol_to_json
+    from cleanplate.evaluate.sheet import WorstSheet
+
+    protocol = find_protocol(arguments.protocol)
+    if arguments.no_baselines:
+        raise UsageError("--no-baselines cannot be used with --protocol")
+    sheet, every, notes = WorstSheet(), [], _describe_model(arguments)
+    for one in _choose_protocol_scoring(arguments, found):
+        sheet.add(one.scored)
+        _tell(f"{one.score.name}: {one.score.error or f'{one.score.psnr:.2f} dB, F1 {one.score.f1:.3f}'}")
+        every.append(one)
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
+    if arguments.json:
+        print(json.dumps(protocol_to_json(protocol, every, notes), indent=2))
+    else:
+        _print(draw_protocol_table(protocol, every, notes))
+    return 1 if any(one.score.error is not None for one in every) else 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from cleanplate.evaluate.compare import comparison_to_json, draw_comparison, pair_up
+    from cleanplate.evaluate.sheet import PairSheet
+
+    if arguments.triples is None:
+        raise UsageError("evaluate compare needs --triples DIR")
+    found = _find_triples(arguments, arguments.triples)
+    one, other = arguments.words[1:]
+    names = (one, other)
+    sheet, first, second = PairSheet(), [], []
+    for pair in pair_up(_choose_side(arguments, found, one), _choose_side(arguments, found, other)):
+        sheet.add(pair.first, pair.second, pair.lead)
+        first.append(pair.first.score)
+        second.append(pair.second.score)
+        _tell(f"{pair.first.score.name}: B better by {pair.lead:.1f} dB")
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
+    if arguments.json:
+        print(json.dumps(comparison_to_json(names, first, second), indent=2))
+    else:
+        _print(draw_comparison(names, first, second))
+    return 1 if any(score.error is not None for score in (*first, *second)) else 0
+
+
+def _find_triples(arguments: argparse.Namespace, folder: Path) -> tuple[TripleFiles, ...]:
     from cleanplate.evaluate.triples import find_triples
 
     if arguments.limit is not None and arguments.limit < 1:
         raise UsageError(f"--limit is {arguments.limit}; wanted: a whole number from 1")
-    found = find_triples(arguments.folder)[: arguments.limit]
-    sheet = WorstSheet()
-    scores = collect(_choose_scoring(arguments, found), sheet.add, _tell_score)
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
-    if arguments.json:
-        print(json.dumps(to_json(scores), indent=2))
-    else:
-        width = None if sys.stdout.isatty() else PLAIN_WIDTH
-        Console(width=width).print(draw_tables(scores))
-    return 1 if any(score.error is not None for score in scores) else 0
+    return find_triples(folder)[: arguments.limit]
 
 
 def _choose_scoring(arguments: argparse.Namespace, found: tuple[TripleFiles, ...]) -> Iterator[Scored]:
     from cleanplate.evaluate.run import score_folder, score_pipeline
-    from cleanplate.settings import resolve_settings
 
-    names = ("model", "threshold", "device")
     if arguments.results is not None:
-        if any(getattr(arguments, name) is not None for name in names):
-            raise UsageError(
-                "--results scores what is there already: --model, --threshold and --device have no use"
-            )
-        return score_folder(found, arguments.results)
+        return score_folder(found, _take_results(arguments))
     from cleanplate.pipeline.assemble import assemble_pipeline
 
-    settings = resolve_settings({name: getattr(arguments, name) for name in names})
+    settings = _settle(arguments)
     return score_pipeline(found, assemble_pipeline(settings), settings)
+
+
+def _choose_protocol_scoring(
+    arguments: argparse.Namespace, found: tuple[TripleFiles, ...]
+) -> Iterator[ProtocolScored]:
+    from cleanplate.evaluate.protocol_score import score_protocol, score_protocol_folder
+
+    if arguments.results is not None:
+        return score_protocol_folder(found, _take_results(arguments))
+    from cleanplate.pipeline.assemble import assemble_pipeline
+
+    settings = _settle(arguments, PROTOCOL_THRESHOLD)
+    return score_protocol(found, assemble_pipeline(settings), settings)
+
+
+def _choose_side(
+    arguments: argparse.Namespace, found: tuple[TripleFiles, ...], side: str
+) -> Iterator[Scored]:
+    """A folder is a tool's results, anything else a checkpoint."""
+    from cleanplate.evaluate.run import score_folder, score_pipeline
+
+    if Path(side).is_dir():
+        return score_folder(found, Path(side))
+    from cleanplate.pipeline.assemble import assemble_pipeline
+
+    arguments.model = side
+    settings = _settle(arguments)
+    return score_pipeline(found, assemble_pipeline(settings), settings)
+
+
+def _take_results(arguments: argparse.Namespace) -> Path:
+    if any(getattr(arguments, name) is not None for name in ("model", "threshold", "device")):
+        raise UsageError(
+            "--results scores what is there already: --model, --threshold and --device have no use"
+        )
+    results: Path = arguments.results
+    return results
+
+
+def _settle(arguments: argparse.Namespace, threshold: float | None = None) -> RepairSettings:
+    from cleanplate.settings import resolve_settings
+
+    given = {name: getattr(arguments, name) for name in ("model", "threshold", "device")}
+    if given["threshold"] is None:
+        given["threshold"] = threshold
+    return resolve_settings(given)
+
+
+def _describe_model(arguments: argparse.Namespace) -> dict[str, str]:
+    """What stands under a protocol's figures: how large the networks are."""
+    if arguments.results is not None:
+        return {"results": str(arguments.results)}
+    from cleanplate.models.weights import load_networks
+
+    networks = load_networks(_settle(arguments).model)
+    count = sum(p.numel() for net in (networks.finder, networks.restorer) for p in net.parameters())
+    return {"finder and restorer": f"{count / 1e6:.2f} M parameters"}
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    Console(width=width).print(table)
 
 
 def _tell_score(scored: Scored) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.evaluate.triples import Triple
-from cleanplate.metrics import MaskTally, masked_psnr, psnr
+from cleanplate.metrics import MaskTally, masked_psnr, measure_ring, psnr, ssim
 from cleanplate.structures import BoolArray, FloatArray
 
 #: A photograph counts as repaired when the PSNR inside its marks rises by this.
@@ -22,6 +22,8 @@ FOUND_SHARE = 0.5
 GROUPING_SHARE = 0.015
 #: Groups with fewer pixels are bits of a mark, not marks.
 SMALLEST_MARK_PX = 20
+#: SSIM's window must fit.
+SSIM_LEAST_PX = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,12 @@ class PhotoScore:
     """One photograph's figures. PSNRs in dB, infinite where the pictures are equal.
 
     inside_before, inside_after: over the marked pixels, NaN where the photograph is clean. whole_before,
-    whole_after: over all pixels. touched: whether the result differs from the input. tally, marks: the found
-    mask against the true one; None and empty where only the result is known. error: why there is no result
-    (then the input stands for it). seconds: what the repair took, None where it was not timed.
+    whole_after: over all pixels. ssim_before, ssim_after: of the whole picture. ring_before, ring_after:
+    how far the residual round the marks has their outlines' shape, in [-1, 1] (`metrics.ring`);
+    ring_rmse_before, ring_rmse_after: how large it is there, in grey levels; NaN where clean. touched:
+    whether the result differs from the input. tally, marks: the found mask against the true one; None and
+    empty where only the result is known. error: why there is no result (then the input stands for it).
+    seconds: what the repair took, None where it was not timed.
     """
 
     name: str
@@ -61,6 +66,12 @@ class PhotoScore:
     whole_before: float
     whole_after: float
     touched: bool
+    ssim_before: float = float("nan")
+    ssim_after: float = float("nan")
+    ring_before: float = float("nan")
+    ring_after: float = float("nan")
+    ring_rmse_before: float = float("nan")
+    ring_rmse_after: float = float("nan")
     tally: MaskTally | None = None
     marks: tuple[MarkScore, ...] = ()
     error: str | None = None
@@ -110,7 +121,10 @@ def score_result(
         raise ValueError(f"the result has shape {result_u8.shape}, its input {triple.marked_u8.shape}")
     inside = triple.inside
     difference = cv2.absdiff(result_u8, triple.marked_u8)
+    touched = bool(np.max(difference) > tolerance)
     height, width = inside.shape
+    before = _measure(triple, triple.marked_u8)
+    after = before if not np.any(difference) else _measure(triple, result_u8)
     return PhotoScore(
         name=triple.name,
         kind=triple.about.kind,
@@ -119,15 +133,44 @@ def score_result(
         height=height,
         format="png" if triple.files.marked.suffix.lower() == ".png" else "jpeg",
         jpeg_quality=triple.about.jpeg_quality,
-        inside_before=masked_psnr(triple.marked_u8, triple.truth_u8, inside),
-        inside_after=masked_psnr(result_u8, triple.truth_u8, inside),
-        whole_before=psnr(triple.marked_u8, triple.truth_u8),
-        whole_after=psnr(result_u8, triple.truth_u8),
-        touched=bool(np.max(difference) > tolerance),
+        inside_before=before.inside,
+        inside_after=after.inside,
+        whole_before=before.whole,
+        whole_after=after.whole,
+        ssim_before=before.ssim,
+        ssim_after=after.ssim,
+        ring_before=before.ring,
+        ring_after=after.ring,
+        ring_rmse_before=before.ring_rmse,
+        ring_rmse_after=after.ring_rmse,
+        touched=touched,
         tally=None if found is None else MaskTally.of(found, inside),
         marks=() if found is None else score_marks(triple.opacity, inside, found),
         error=error,
         seconds=seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """One picture against the truth; see `PhotoScore`."""
+
+    inside: float
+    whole: float
+    ssim: float
+    ring: float
+    ring_rmse: float
+
+
+def _measure(triple: Triple, picture_u8: NDArray[np.uint8]) -> _Likeness:
+    ring = measure_ring(picture_u8, triple.truth_u8, triple.opacity)
+    large_enough = min(picture_u8.shape[:2]) >= SSIM_LEAST_PX
+    return _Likeness(
+        inside=masked_psnr(picture_u8, triple.truth_u8, triple.inside),
+        whole=psnr(picture_u8, triple.truth_u8),
+        ssim=ssim(picture_u8, triple.truth_u8) if large_enough else float("nan"),
+        ring=ring.correlation,
+        ring_rmse=ring.rmse,
     )
 
 

@@ -1,8 +1,9 @@
-"""The worst results on one picture, to look at before a figure is believed."""
+"""The worst results, or where two differ most, on one picture: to look at before a figure is believed."""
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cleanplate.evaluate.run import Scored
+from cleanplate.evaluate.score import PhotoScore
 from cleanplate.structures import Box
 
 PANEL_PX = 240
@@ -20,35 +22,58 @@ SMALLEST_CUT_PX, LARGEST_CUT_PX = 96, 480
 #: The difference is shown this much stronger, so that what an eye misses in it shows.
 DIFFERENCE_GAIN = 4
 HEADINGS = ("input", "result", "truth", f"difference x{DIFFERENCE_GAIN}")
+PAIR_HEADINGS = ("input", "A", "B", "truth")
 
 
-class WorstSheet:
-    """Keeps a row (input, result, truth, difference round the mark) for each of the worst results seen.
+class Sheet:
+    """Keeps the rows of highest rank that it is given, and writes them as one picture."""
+
+    def __init__(self, headings: Sequence[str], count: int = 10) -> None:
+        self._headings, self._count = headings, count
+        self._rows: list[tuple[float, int, NDArray[np.uint8]]] = []
+        self._seen = 0
+
+    def keep(self, rank: float, draw: Callable[[], NDArray[np.uint8]]) -> None:
+        """Keep a row while its rank is among the highest; of equal ranks the earlier stays."""
+        self._seen += 1
+        if len(self._rows) == self._count and rank <= self._rows[0][0]:
+            return
+        heapq.heappush(self._rows, (rank, -self._seen, draw()))
+        if len(self._rows) > self._count:
+            heapq.heappop(self._rows)
+
+    def write(self, path: Path) -> None:
+        """Write the sheet as a PNG, the highest rank on top; headings alone where nothing was added."""
+        rows = [row for _, _, row in sorted(self._rows, key=lambda kept: kept[:2], reverse=True)]
+        headings = _draw_caption(self._headings, PANEL_PX)
+        Image.fromarray(np.concatenate([headings, *rows])).save(path, format="PNG")
+
+
+class WorstSheet(Sheet):
+    """A row (input, result, truth, difference round the mark) for each of the worst results seen.
 
     Worst is the smallest gain inside the marks, or the largest loss of a clean photograph.
     """
 
     def __init__(self, count: int = 10) -> None:
-        self._count = count
-        self._rows: list[tuple[float, int, NDArray[np.uint8]]] = []
-        self._seen = 0
+        super().__init__(HEADINGS, count)
 
     def add(self, scored: Scored) -> None:
         """Show a result; its row is kept while it is among the worst. A clean one left alone never is."""
-        if scored.score.is_clean and not scored.score.touched:
-            return
-        self._seen += 1
-        rank = -scored.score.gain
-        if len(self._rows) == self._count and rank <= self._rows[0][0]:
-            return
-        heapq.heappush(self._rows, (rank, -self._seen, draw_row(scored)))
-        if len(self._rows) > self._count:
-            heapq.heappop(self._rows)
+        if not scored.score.is_clean or scored.score.touched:
+            self.keep(-scored.score.gain, lambda: draw_row(scored))
 
-    def write(self, path: Path) -> None:
-        """Write the sheet as a PNG, the worst row on top; headings alone where nothing was added."""
-        rows = [row for _, _, row in sorted(self._rows, key=lambda kept: kept[:2], reverse=True)]
-        Image.fromarray(np.concatenate([_draw_headings(), *rows])).save(path, format="PNG")
+
+class PairSheet(Sheet):
+    """A row (input, both results, truth) for each of the triples on which two sides differ most."""
+
+    def __init__(self, count: int = 10) -> None:
+        super().__init__(PAIR_HEADINGS, count)
+
+    def add(self, first: Scored, second: Scored, lead: float) -> None:
+        """Show two results; lead: dB by which the second is better. Equal ones are passed over."""
+        if lead:
+            self.keep(abs(lead), lambda: draw_pair(first, second))
 
 
 def draw_row(scored: Scored) -> NDArray[np.uint8]:
@@ -58,16 +83,31 @@ def draw_row(scored: Scored) -> NDArray[np.uint8]:
     marked, result, truth = (picture[rows, columns] for picture in pictures)
     difference = cv2.absdiff(np.ascontiguousarray(result), np.ascontiguousarray(truth)).astype(np.uint16)
     strong = np.minimum(difference * DIFFERENCE_GAIN, 255).astype(np.uint8)
-    panels = [_fit(picture) for picture in (marked, result, truth, strong)]
     score = scored.score
-    caption = f"{score.name}  {score.kind}  opacity {score.opacity:.2f}"
+    caption = _describe(score)
     if score.is_clean:
         caption += f"  touched, whole {score.whole_before:.1f} -> {score.whole_after:.1f} dB"
     else:
         caption += f"  inside {score.inside_before:.1f} -> {score.inside_after:.1f} dB"
     if score.error is not None:
         caption += "  no result"
-    return np.concatenate([_draw_caption([caption], 4 * PANEL_PX), np.concatenate(panels, axis=1)])
+    return _join_panels(caption, (marked, result, truth, strong))
+
+
+def draw_pair(first: Scored, second: Scored) -> NDArray[np.uint8]:
+    """The same size as `draw_row`: input, both results and the truth, cut where the worse of them errs."""
+    worse = min(first, second, key=lambda scored: scored.score.gain)
+    rows, columns = choose_cut(worse).slices
+    triple = first.triple
+    one, other = first.score, second.score
+    if one.is_clean:
+        change = f"  whole {one.whole_before:.1f} -> A {one.whole_after:.1f}, B {other.whole_after:.1f} dB"
+    else:
+        change = (
+            f"  inside {one.inside_before:.1f} -> A {one.inside_after:.1f}, B {other.inside_after:.1f} dB"
+        )
+    pictures = (triple.marked_u8, first.result_u8, second.result_u8, triple.truth_u8)
+    return _join_panels(_describe(one) + change, [picture[rows, columns] for picture in pictures])
 
 
 def choose_cut(scored: Scored) -> Box:
@@ -103,11 +143,16 @@ def _fit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return panel
 
 
-def _draw_headings() -> NDArray[np.uint8]:
-    return _draw_caption(list(HEADINGS), PANEL_PX)
+def _describe(score: PhotoScore) -> str:
+    return f"{score.name}  {score.kind}  opacity {score.opacity:.2f}"
 
 
-def _draw_caption(texts: list[str], width: int) -> NDArray[np.uint8]:
+def _join_panels(caption: str, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    panels = np.concatenate([_fit(picture) for picture in pictures], axis=1)
+    return np.concatenate([_draw_caption([caption], panels.shape[1]), panels])
+
+
+def _draw_caption(texts: Sequence[str], width: int) -> NDArray[np.uint8]:
     strip = Image.new("RGB", (width * len(texts), CAPTION_PX), "white")
     pen = ImageDraw.Draw(strip)
     for index, text in enumerate(texts):

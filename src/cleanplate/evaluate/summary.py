@@ -16,8 +16,8 @@ Item = TypeVar("Item")
 
 #: Upper ends of the opacity bands and their names; what lets nothing through has the last.
 OPACITY_BANDS = ((0.35, "under .35"), (0.6, ".35-.6"), (0.86, ".6-.86"), (math.inf, "opaque"))
-#: The same for whether a mark was found.
-RECALL_BANDS = ((0.35, ".15-.35"), (0.6, ".35-.6"), (math.inf, "over .6"))
+#: The same for whether a mark was found; what is fainter than marks are drawn has a band of its own.
+RECALL_BANDS = ((0.145, "under .15"), (0.35, ".15-.35"), (0.6, ".35-.6"), (math.inf, "over .6"))
 #: Upper ends of bands of the long side in pixels.
 SIZE_BANDS = ((640, "to 640 px"), (1280, "to 1280 px"), (math.inf, "over 1280 px"))
 #: Upper ends of bands of JPEG quality.
@@ -30,9 +30,10 @@ class Summary:
 
     photographs, clean: how many, and how many of them without marks. inside_before, inside_after: mean PSNR
     inside the marks. whole_before, whole_after: mean PSNR of marked photographs as wholes. repaired, harmed:
-    shares of the marked. clean_touched, clean_harmed: shares of the clean. f1, iou: means over marked
-    photographs of the found mask's; pooled_f1, pooled_iou: over all their pixels together. recall: share of
-    marks found. failed: photographs without a result. seconds: median time of a repair.
+    shares of the marked. ssim_before, ssim_after, ring_before, ring_after, ring_rmse_before, ring_rmse_after:
+    means over the marked (see `PhotoScore`). clean_touched, clean_harmed: shares of the clean. f1, iou: means
+    over marked photographs of the found mask's; pooled_f1, pooled_iou: over all their pixels together.
+    recall: share of marks found. failed: photographs without a result. seconds: median time of a repair.
     """
 
     photographs: int
@@ -41,6 +42,12 @@ class Summary:
     inside_after: float
     whole_before: float
     whole_after: float
+    ssim_before: float
+    ssim_after: float
+    ring_before: float
+    ring_after: float
+    ring_rmse_before: float
+    ring_rmse_after: float
     repaired: float
     harmed: float
     clean_touched: float
@@ -70,6 +77,12 @@ def summarise(scores: Iterable[PhotoScore]) -> Summary:
         inside_after=cap_mean([s.inside_after for s in marked]),
         whole_before=cap_mean([s.whole_before for s in marked]),
         whole_after=cap_mean([s.whole_after for s in marked]),
+        ssim_before=_mean_known([s.ssim_before for s in marked]),
+        ssim_after=_mean_known([s.ssim_after for s in marked]),
+        ring_before=_mean_known([s.ring_before for s in marked]),
+        ring_after=_mean_known([s.ring_after for s in marked]),
+        ring_rmse_before=_mean_known([s.ring_rmse_before for s in marked]),
+        ring_rmse_after=_mean_known([s.ring_rmse_after for s in marked]),
         repaired=_mean([s.repaired for s in marked]),
         harmed=_mean([s.harmed for s in marked]),
         clean_touched=_mean([s.touched for s in clean]),
@@ -129,7 +142,7 @@ def recall_by_opacity(scores: Iterable[PhotoScore]) -> dict[str, float]:
 
 
 def to_json(scores: Sequence[PhotoScore]) -> dict[str, Any]:
-    """Everything as plain values: NaN is None, an infinite PSNR is the string "inf"."""
+    """Everything but the goals as plain values: NaN is None, an infinite PSNR is the string "inf"."""
     content = {
         "all": asdict(summarise(scores)),
         **{
@@ -147,7 +160,7 @@ def to_json(scores: Sequence[PhotoScore]) -> dict[str, Any]:
             for score in scores
         ],
     }
-    plain: dict[str, Any] = _to_plain(content)
+    plain: dict[str, Any] = to_plain(content)
     return plain
 
 
@@ -168,11 +181,20 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _to_plain(value: Any) -> Any:
+def _mean_known(values: Sequence[float]) -> float:
+    return _mean([value for value in values if not math.isnan(value)])
+
+
+def to_plain(value: Any) -> Any:
+    """A value for JSON: NaN is None, an infinite number the string "inf", others have four decimals.
+
+    >>> to_plain({"a": [math.nan, math.inf, 0.123456]})
+    {'a': [None, 'inf', 0.1235]}
+    """
     if isinstance(value, dict):
-        return {key: _to_plain(inner) for key, inner in value.items()}
+        return {key: to_plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_plain(inner) for inner in value]
+        return [to_plain(inner) for inner in value]
     if isinstance(value, float):
         if math.isnan(value):
             return None

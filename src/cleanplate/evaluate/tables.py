@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from cleanplate.evaluate.goals import GOALS, measure_goals
 from cleanplate.evaluate.score import PhotoScore
 from cleanplate.evaluate.summary import GROUPINGS, Summary, recall_by_opacity, summarise
 
+#: What stands behind a figure that reaches its goal, does not, or is not known.
+MET = {True: " +", False: "  ", None: "  "}
 #: Heading and what is shown under it, in the order of the columns.
 COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("photos", lambda s: str(s.photographs)),
     ("dB inside", lambda s: _show_change(s.inside_before, s.inside_after)),
     ("dB whole", lambda s: _show_change(s.whole_before, s.whole_after)),
+    ("SSIM", lambda s: "-" if math.isnan(s.ssim_after) else f"{s.ssim_after:.3f}"),
+    ("outline", lambda s: _show_change(s.ring_before, s.ring_after, 2)),
     ("repaired", lambda s: _show_share(s.repaired)),
     ("harmed", lambda s: _show_share(s.harmed)),
     ("F1", lambda s: _show_ratio(s.f1)),
@@ -27,13 +32,36 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
 )
 
 
-def draw_tables(scores: Sequence[PhotoScore]) -> Group:
-    """All tables: everything together and by kind, by opacity, size and format, and what they leave out."""
+def draw_tables(
+    scores: Sequence[PhotoScore], baselines: Mapping[str, Sequence[PhotoScore]] | None = None
+) -> Group:
+    """All tables: the goals; everything together and by kind, opacity, size and format; what they leave out.
+
+    baselines: name -> scores of the same photographs, shown beside the goals.
+    """
+    goals = draw_goals({"result": scores}, baselines or {})
     first = _draw_table("by kind", {**_summarise_groups("kind", scores), "all": summarise(scores)})
     others = [
         _draw_table(f"by {name}", _summarise_groups(name, scores)) for name in GROUPINGS if name != "kind"
     ]
-    return Group(first, *others, Text(describe(scores)))
+    return Group(goals, first, *others, Text(describe(scores)))
+
+
+def draw_goals(
+    results: Mapping[str, Sequence[PhotoScore]], baselines: Mapping[str, Sequence[PhotoScore]]
+) -> Table:
+    """The goals' figures: first the baselines' columns, then the results', each with whether it is met."""
+    table = Table(title="against the goals", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in (*baselines, *results, "goal"):
+        table.add_column(Text(name), justify="right")
+    known = [measure_goals(scores) for scores in baselines.values()]
+    found = [measure_goals(scores) for scores in results.values()]
+    for row, goal in enumerate(GOALS):
+        cells = [figures[row].shown for figures in known]
+        cells += [f"{figures[row].shown}{MET[figures[row].met]}" for figures in found]
+        table.add_row(Text(goal.name), *cells, goal.show(goal.wanted))
+    return table
 
 
 def describe(scores: Sequence[PhotoScore]) -> str:
@@ -47,6 +75,9 @@ def describe(scores: Sequence[PhotoScore]) -> str:
         )
         pooled = f"F1 {_show_ratio(summary.pooled_f1)}, IoU {_show_ratio(summary.pooled_iou)}"
         lines.append(f"mask over all marked photographs' pixels together: {pooled}")
+    if not math.isnan(summary.ring_rmse_after):
+        change = _show_change(summary.ring_rmse_before, summary.ring_rmse_after)
+        lines.append(f"error in the ring along the marks' outlines: {change} grey levels")
     if summary.clean:
         lines.append(f"clean photographs harmed: {_show_share(summary.clean_harmed)} of {summary.clean}")
     if not math.isnan(summary.seconds):
@@ -65,14 +96,14 @@ def _draw_table(title: str, rows: dict[str, Summary]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     for heading, _ in COLUMNS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading != "clean touched")
     for name, summary in rows.items():
         table.add_row(Text(name), *(show(summary) for _, show in COLUMNS))
     return table
 
 
-def _show_change(before: float, after: float) -> str:
-    return "-" if math.isnan(before) else f"{before:.1f} > {after:.1f}"
+def _show_change(before: float, after: float, decimals: int = 1) -> str:
+    return "-" if math.isnan(before) else f"{before:.{decimals}f} > {after:.{decimals}f}"
 
 
 def _show_share(value: float) -> str:
