@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanplate.errors import UnreadablePhotoError, UnsupportedPhotoError, UsageError
-from cleanplate.images.discover import Discovery, _output_names, discover
+from cleanplate.images.discover import Discovery, discover, name_outputs
 from cleanplate.settings import OutputFormat
 
 
@@ -174,7 +174,7 @@ def test_converted_names_keep_a_suffix_that_is_right(tmp_path: Path) -> None:
 
 
 def test_names_that_differ_in_capitals_only_stay_apart() -> None:
-    outputs = _output_names(["A.jpg", "a.jpg", "SUB/x.jpg", "sub/x.jpg"], "keep")
+    outputs = name_outputs(["A.jpg", "a.jpg", "SUB/x.jpg", "sub/x.jpg"], "keep")
     folded = [name.casefold() for name in outputs.values()]
     assert len(set(folded)) == 4
     assert outputs["A.jpg"] == "A.jpg"
@@ -191,13 +191,13 @@ _NAME = st.builds(
 
 
 @given(st.lists(_NAME, unique=True, max_size=12), st.sampled_from(["keep", "png", "jpeg", "webp"]))
-def test_output_names_never_collide_and_do_not_depend_on_chance(
+def testname_outputs_never_collide_and_do_not_depend_on_chance(
     given: list[str], format: OutputFormat
 ) -> None:
-    outputs = _output_names(sorted(given), format)
+    outputs = name_outputs(sorted(given), format)
     folded = [unicodedata.normalize("NFC", name).casefold() for name in outputs.values()]
     assert set(outputs) == set(given)
     assert len(set(folded)) == len(folded)
     as_folders = {"/".join(name.split("/")[:i]) for name in folded for i in range(1, name.count("/") + 1)}
     assert not as_folders & set(folded)
-    assert outputs == _output_names(sorted(given), format)
+    assert outputs == name_outputs(sorted(given), format)

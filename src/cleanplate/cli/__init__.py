@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "detect": "find the visible marks in photographs and write them as masks",
     "train": "train the networks on photographs of your own",
     "evaluate": "score a model on marked photographs whose originals are known",
+    "models": "list, fetch, check and import the weights of inpainting networks",
+    "review": "look at the results of a repair in a browser, and put right what went wrong",
     "monitor": "watch the memory of the machine and its GPU",
     "doctor": "show what a report of a problem needs: versions, devices, optional parts",
 }

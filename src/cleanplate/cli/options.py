@@ -51,6 +51,9 @@ class Watching:
     quiet: bool = False
     verbose: bool = False
     log_file: Path | None = None
+    live: bool = False
+    port: int = 0
+    browser: bool = True
 
 
 def _parse_size(text: str) -> int:
@@ -218,7 +221,13 @@ def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) ->
 def read_watching(arguments: argparse.Namespace) -> Watching:
     """How parsed options ask for the run to be followed."""
     return Watching(
-        json=arguments.json, quiet=arguments.quiet, verbose=arguments.verbose, log_file=arguments.log_file
+        json=arguments.json,
+        quiet=arguments.quiet,
+        verbose=arguments.verbose,
+        log_file=arguments.log_file,
+        live=arguments.live,
+        port=arguments.port,
+        browser=arguments.browser,
     )
 
 
@@ -257,6 +266,30 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
     loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
     group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file as well")
+    group.add_argument(
+        "--live",
+        action="store_true",
+        help="serve a page on this machine while the run goes on, with a pause button; afterwards it is for "
+        "review, until Ctrl-C",
+    )
+    add_serving(group)
+
+
+def add_serving(group: argparse._ActionsContainer) -> None:
+    """How a page is served."""
+    group.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        metavar="N",
+        help="serve the page at 127.0.0.1:N (default: any that is free)",
+    )
+    group.add_argument(
+        "--no-browser",
+        dest="browser",
+        action="store_false",
+        help="print the page's address, open no browser",
+    )
 
 
 def _describe(preset: str) -> str:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cleanplate.cli.interrupt import stop_on_interrupt
@@ -36,18 +37,30 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
     from rich.console import Console
 
     from cleanplate.cli.closing import format_json, print_summary
+    from cleanplate.cli.live import open_live
     from cleanplate.cli.progress import Heard, follow
     from cleanplate.engine.run import repair_folder
     from cleanplate.engine.stop import StopRequest
 
     stop, heard = StopRequest(), Heard()
-    with follow(watching) as subscribers, stop_on_interrupt(stop, say):
-        summary = repair_folder(inputs, output, settings, subscribers=[*subscribers, heard], stop=stop)
-    if watching.json:
-        print(format_json(summary))
-    elif not watching.quiet:
-        same_screen = sys.stdout.isatty() and sys.stderr.isatty()
-        print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
+    with ExitStack() as held:
+        page = held.enter_context(open_live(output, settings, watching, stop)) if watching.live else None
+        with follow(watching) as subscribers, stop_on_interrupt(stop, say):
+            summary = repair_folder(
+                inputs,
+                output,
+                settings,
+                subscribers=[*subscribers, heard, *([] if page is None else [page.run])],
+                stop=stop,
+                hold=None if page is None else page.hold,
+            )
+        if watching.json:
+            print(format_json(summary), flush=True)
+        elif not watching.quiet:
+            same_screen = sys.stdout.isatty() and sys.stderr.isatty()
+            print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
+        if page is not None and not summary.interrupted:
+            page.stay(say)
     return summary.exit_code
 
 

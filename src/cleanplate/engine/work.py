@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from cleanplate.engine.events import EventStream, PhotoFinished
-from cleanplate.engine.journal import Journal
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.plan import Job
 from cleanplate.engine.records import Receipt, Stamp, read_stamp
@@ -62,6 +62,14 @@ class Failed:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+class Ledger(Protocol):
+    """Where outcomes are written down: the journal."""
+
+    def announce(self, output: str, sha256: str) -> None: ...
+
+    def finish(self, outcome: Outcome, receipt: Receipt | None) -> None: ...
+
+
 class Workbench:
     """Does the work of a run; every method may be called from any thread, `repair` from one only.
 
@@ -73,7 +81,7 @@ class Workbench:
         settings: RepairSettings,
         owner: DeviceOwner,
         workspace: Workspace,
-        journal: Journal | None,
+        journal: Ledger | None,
         events: EventStream,
         key: str,
     ) -> None:

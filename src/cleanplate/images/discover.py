@@ -102,7 +102,7 @@ def discover(
                 seen.add(identity)
                 entries.append(entry)
     named = sorted(_with_unique_names(entries), key=lambda entry: entry.name)
-    outputs = _output_names([entry.name for entry in named], format)
+    outputs = name_outputs([entry.name for entry in named], format)
     _check_targets(named, outputs, output)
     chosen = named if limit is None else named[:limit]
     return Discovery(
@@ -216,7 +216,7 @@ def _counted(name: str) -> Iterator[str]:
             yield "/".join([*parts[:index], numbered, *parts[index + 1 :]])
 
 
-def _output_names(names: Sequence[str], format: OutputFormat) -> dict[str, str]:
+def name_outputs(names: Sequence[str], format: OutputFormat) -> dict[str, str]:
     """A name under the output folder for each unique input name.
 
     Inputs that keep their name choose first, so that `a.png` stays `a.png` and `a.jpg` becomes `a.jpg.png`.

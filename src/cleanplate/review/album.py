@@ -1,0 +1,177 @@
+"""The photographs of an output folder: what became of each, what a person decided, what is painted."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cleanplate.engine.decisions import Decision, Verb, is_reviewed, read_decisions, write_decision
+from cleanplate.engine.journal import Entry, HistoryReader
+from cleanplate.engine.lines import LineFile
+from cleanplate.engine.workspace import Workspace, sync_folder
+from cleanplate.report import ReportData, ReportPhoto, collect, describe_photo
+from cleanplate.review.refusal import BUSY, NOT_KNOWN, RefusalError
+from cleanplate.structures import Outcome
+
+PAINTED = "painted"
+
+
+class Album:
+    """Knows a folder's photographs by id; any thread may ask. Making one reads journal and decisions."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.workspace = Workspace(output)
+        self._lock = threading.RLock()
+        self._history = HistoryReader(self.workspace.journal)
+        self._decisions = read_decisions(self.workspace.decisions)
+        self._decision_lines: LineFile | None = None
+        self._painted = {path.stem for path in (self.workspace.state / PAINTED).glob("*.png")}
+        self._revisions: Counter[str] = Counter()
+        self._photos = {photo.id: photo for photo in self.collect().photos}
+
+    def close(self) -> None:
+        """Write no more decisions."""
+        with self._lock:
+            if self._decision_lines is not None:
+                self._decision_lines.close()
+                self._decision_lines = None
+
+    def collect(self) -> ReportData:
+        """What the report tells of the folder; nothing where no run has written yet."""
+        return collect(self.output) if self.workspace.journal.is_file() else ReportData.empty(self.output)
+
+    def find(self, photo_id: str) -> ReportPhoto:
+        """The photograph of this id. Raises RefusalError."""
+        with self._lock:
+            photo = self._photos.get(photo_id)
+        if photo is None:
+            raise RefusalError(NOT_KNOWN, "there is no such photograph", "load the page again")
+        return photo
+
+    def list(self) -> list[ReportPhoto]:
+        """All photographs."""
+        with self._lock:
+            return list(self._photos.values())
+
+    def put(self, outcome: Outcome) -> ReportPhoto:
+        """Take note of what became of a photograph just now."""
+        entry = None if outcome.output is None else self.read_entry(outcome.output)
+        sha256 = None if entry is None else entry.receipt.output.sha256
+        photo = ReportPhoto(outcome=outcome, at=time.time(), output_sha256=sha256)
+        with self._lock:
+            self._photos[photo.id] = photo
+            self._revisions[photo.id] += 1
+        return photo
+
+    def read_entry(self, output: str) -> Entry | None:
+        """The journal's entry of a result; None where there is none."""
+        with self._lock:
+            return self._history.read().results.get(output)
+
+    def describe(self, photo: ReportPhoto, job: Mapping[str, Any] | None) -> dict[str, Any]:
+        """A photograph's record, with what the review knows of it."""
+        record = describe_photo(self.output, photo.outcome, at=photo.at)
+        return self.lay_over(record, photo, job)
+
+    def lay_over(
+        self, record: dict[str, Any], photo: ReportPhoto, job: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The report's record of a photograph, with what the review knows of it."""
+        with self._lock:
+            painted = photo.id in self._painted
+            if painted:
+                mask = f"/pictures/{photo.id}/mask"
+                record = {**record, "pictures": {**record.get("pictures", {}), "mask": mask}}
+            verb = self._find_verb(photo)
+            return {
+                **record,
+                "review": {
+                    "decision": None if verb is None else verb.value,
+                    "redone": is_reviewed(photo.outcome.settings_key),
+                    "painted": painted,
+                    "revision": self._revisions[photo.id],
+                    "job": job,
+                },
+            }
+
+    def is_decided(self, photo: ReportPhoto) -> bool:
+        """Whether a person has approved it or kept its original."""
+        with self._lock:
+            return self._find_verb(photo) is not None
+
+    def _find_verb(self, photo: ReportPhoto) -> Verb | None:
+        decision = self._decisions.get(_key(photo))
+        holds = decision is not None and decision.sha256 == photo.output_sha256
+        return decision.verb if decision is not None and holds else None
+
+    def decide(self, photo: ReportPhoto, verb: Verb) -> None:
+        """Write a decision about a photograph's result down. Raises RefusalError, OSError."""
+        name = photo.outcome.output
+        entry = None if name is None or not photo.has_result else self.read_entry(name)
+        if name is None or entry is None:
+            raise RefusalError(
+                BUSY, "this photograph has no result", "do it again first, or keep the original"
+            )
+        decision = Decision(verb, _key(photo), name, entry.receipt.output.sha256)
+        with self._lock:
+            if self._decision_lines is None:
+                self._decision_lines = LineFile(self.workspace.decisions)
+            write_decision(self._decision_lines, decision)
+            self._photos[photo.id] = replace(photo, output_sha256=decision.sha256)
+            if verb is Verb.REOPENED:
+                self._decisions.pop(decision.source, None)
+            else:
+                self._decisions[decision.source] = decision
+            self._revisions[photo.id] += 1
+
+    def painted_file(self, photo: ReportPhoto) -> Path | None:
+        """The painted mask of a photograph, None where there is none."""
+        with self._lock:
+            return self._painted_path(photo) if photo.id in self._painted else None
+
+    def paint(self, photo: ReportPhoto, png: bytes) -> None:
+        """Save a painted mask, whole or not at all. Raises OSError."""
+        target = self._painted_path(photo)
+        with self._lock:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(target, png)
+            self._painted.add(photo.id)
+            self._revisions[photo.id] += 1
+
+    def unpaint(self, photo: ReportPhoto) -> None:
+        """Forget the painted mask. Raises OSError."""
+        with self._lock:
+            self._painted_path(photo).unlink(missing_ok=True)
+            self._painted.discard(photo.id)
+            self._revisions[photo.id] += 1
+
+    def list_relatives(self) -> Iterable[str]:
+        """The names of all photographs below their inputs."""
+        return [photo.outcome.relative for photo in self.list()]
+
+    def _painted_path(self, photo: ReportPhoto) -> Path:
+        return self.workspace.state / PAINTED / f"{photo.id}.png"
+
+
+def _key(photo: ReportPhoto) -> str:
+    return str(photo.outcome.source.absolute())
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    staged = target.with_name(f"{target.name}.tmp")
+    try:
+        with staged.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(target)
+        sync_folder(target.parent)
+    finally:
+        staged.unlink(missing_ok=True)

@@ -1,0 +1,373 @@
+"""All that can be done to the photographs of an output folder, without a word of HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.decisions import Verb
+from cleanplate.engine.events import Event
+from cleanplate.engine.lines import read_lines
+from cleanplate.engine.workspace import Workspace
+from cleanplate.errors import PhotoError, UsageError
+from cleanplate.images.discover import Source, name_outputs
+from cleanplate.images.read import read
+from cleanplate.report import ReportPhoto
+from cleanplate.review.album import Album
+from cleanplate.review.feed import Feed
+from cleanplate.review.gallery import Gallery
+from cleanplate.review.masks import decode_mask, encode_mask, read_mask
+from cleanplate.review.queue import Action, Job, JobFailedError, JobQueue, State
+from cleanplate.review.redo import BuildPipeline, Redoer, Wish
+from cleanplate.review.refusal import BUSY, UNFIT, RefusalError
+from cleanplate.settings import INPAINTERS, RepairSettings
+from cleanplate.structures import BoolArray
+
+#: Why jobs wait while a run goes on in the same folder.
+RUN_GOES_ON = "the run is going on"
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Photographs for which a mask fits. skipped: how many do not count, by the reason."""
+
+    ids: tuple[str, ...]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+class Desk:
+    """Where photographs are looked at and put right. Its methods may be called from any thread.
+
+    settings: what the batch was done with. build: makes pipelines. All that changes is told to `feed`. Jobs
+    wait until `opened` is entered, which holds the output folder; everything else works at once.
+    """
+
+    def __init__(
+        self, output: Path, settings: RepairSettings, *, build: BuildPipeline = build_pipeline
+    ) -> None:
+        self.settings = settings
+        self.feed = Feed()
+        self.album = Album(output)
+        self.gallery = Gallery(self.album)
+        self._build = build
+        self._redoer: Redoer | None = None
+        self._stopping = threading.Event()
+        self.queue = JobQueue(self._do, self._tell_job)
+        self.queue.hold(RUN_GOES_ON)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the output folder and let jobs go on. Raises OutputInUseError, UsageError."""
+        with self.album.workspace.opened() as journal:
+            self._redoer = Redoer(
+                self.album.workspace,
+                journal,
+                self.settings,
+                build=self._build,
+                emit=self.tell_event,
+                stopping=self._stopping.is_set,
+            )
+            self.queue.release()
+            self.tell_queue()
+            try:
+                yield
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """Let the running job end, begin no other, let every page go."""
+        self._stopping.set()
+        self.queue.close()
+        self.feed.close()
+        self.album.close()
+
+    # What pages see
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The ways of removing that can be asked for; the run's own first."""
+        return tuple(dict.fromkeys([self.settings.inpaint, *INPAINTERS]))
+
+    def describe(self, photo_id: str) -> dict[str, Any]:
+        """A photograph's record. Raises RefusalError."""
+        job = self.queue.find(photo_id)
+        return self.album.describe(self.album.find(photo_id), None if job is None else job.to_json())
+
+    def collect(self) -> dict[str, Any]:
+        """What the report's page shows, each photograph with what the review knows of it."""
+        data = self.album.collect()
+        plain, jobs = data.to_json(served=True), self.queue.list_jobs()
+        records = []
+        for photo, record in zip(data.photos, plain["photos"], strict=True):
+            job = jobs.get(photo.id)
+            records.append(self.album.lay_over(record, photo, None if job is None else job.to_json()))
+        return {**plain, "photos": records}
+
+    def tell_photo(self, photo_id: str) -> dict[str, Any]:
+        """Tell all pages of a photograph; its record."""
+        record = self.describe(photo_id)
+        self.feed.publish("photo", record)
+        return record
+
+    def tell_queue(self) -> None:
+        """Tell all pages of the queue."""
+        self.feed.publish("queue", self.queue.to_json())
+
+    def tell_event(self, event: Event) -> None:
+        """An event of the engine while a job is done: pages of a review need none."""
+
+    # What pages ask for
+
+    def paint(self, photo_id: str, png: bytes) -> dict[str, Any]:
+        """Save a painted mask. Raises RefusalError."""
+        photo = self.album.find(photo_id)
+        mask = decode_mask(png, *self._read_size(photo))
+        if not mask.any():
+            raise RefusalError(UNFIT, "nothing is painted", "paint over the mark first")
+        with _storing():
+            self.album.paint(photo, encode_mask(mask))
+        return self.tell_photo(photo_id)
+
+    def unpaint(self, photo_id: str) -> dict[str, Any]:
+        """Forget a painted mask. Raises RefusalError."""
+        with _storing():
+            self.album.unpaint(self.album.find(photo_id))
+        return self.tell_photo(photo_id)
+
+    def again(
+        self,
+        photo_id: str,
+        *,
+        method: str | None = None,
+        threshold: float | None = None,
+        mask: bool = False,
+    ) -> Job:
+        """Queue a photograph to be done again. Raises RefusalError."""
+        photo = self.album.find(photo_id)
+        if mask and self.album.painted_file(photo) is None:
+            raise RefusalError(BUSY, "no mask is painted on this photograph", "paint one first")
+        self._make_settings(method, threshold)
+        (job,) = self._queue([_make_job(photo, method=method, threshold=threshold, mask=mask)])
+        return job
+
+    def keep(self, photo_id: str) -> Job:
+        """Queue a photograph for its original to become the result. Raises RefusalError."""
+        (job,) = self._queue([_make_job(self.album.find(photo_id), action=Action.KEEP)])
+        return job
+
+    def approve(self, photo_id: str) -> dict[str, Any]:
+        """Write down that a result is good. Raises RefusalError."""
+        self._decide(photo_id, Verb.APPROVED)
+        return self.tell_photo(photo_id)
+
+    def approve_all(self, photo_ids: Sequence[str]) -> dict[str, Any]:
+        """The same for many; those that cannot be approved are listed with the cause."""
+        records, refused = [], []
+        for photo_id in dict.fromkeys(photo_ids):
+            try:
+                records.append(self.approve(photo_id))
+            except RefusalError as refusal:
+                refused.append({"id": photo_id, "cause": refusal.cause})
+        return {"photos": records, "refused": refused}
+
+    def reopen(self, photo_id: str) -> dict[str, Any]:
+        """Take a decision back. Raises RefusalError."""
+        if self.album.is_decided(self.album.find(photo_id)):
+            self._decide(photo_id, Verb.REOPENED)
+        return self.tell_photo(photo_id)
+
+    def find_alike(self, photo_id: str) -> Alike:
+        """The undecided photographs of the same size with a mark in the painted place, or with none found.
+
+        Raises RefusalError where no mask is painted.
+        """
+        photo = self.album.find(photo_id)
+        mask = self._load_mask(photo)
+        size, skipped, ids = mask.shape, Counter[str](), []
+        for other in self.album.list():
+            if other.id == photo.id:
+                continue
+            if (other.outcome.height, other.outcome.width) != size or not _is_marked_there(other, mask):
+                skipped["elsewhere"] += 1
+            elif self.album.is_decided(other):
+                skipped["decided"] += 1
+            elif self.queue.is_busy(other.id):
+                skipped["busy"] += 1
+            else:
+                ids.append((other.outcome.relative, other.id))
+        counts = {reason: skipped[reason] for reason in ("decided", "busy", "elsewhere")}
+        return Alike(tuple(other_id for _, other_id in sorted(ids)), counts)
+
+    def apply(
+        self, photo_id: str, *, method: str | None = None, ids: Sequence[str] | None = None
+    ) -> list[Job]:
+        """Give the painted mask to all photographs like this one, or to some, and queue them.
+
+        Raises RefusalError.
+        """
+        alike = self.find_alike(photo_id).ids
+        chosen = alike if ids is None else tuple(dict.fromkeys(ids))
+        if not set(chosen) <= set(alike):
+            raise RefusalError(UNFIT, "not all of these photographs are like this one", "ask again which are")
+        self._make_settings(method, None)
+        png = encode_mask(self._load_mask(self.album.find(photo_id)))
+        photos = [self.album.find(other) for other in chosen]
+        with _storing():
+            for photo in photos:
+                self.album.paint(photo, png)
+        return self._queue([_make_job(photo, method=method, mask=True) for photo in photos])
+
+    def cancel(self, number: int | None = None) -> None:
+        """Take a waiting job out of the queue, or all of them. Raises RefusalError."""
+        for job in self.queue.cancel(number):
+            self.feed.publish("job", job.to_json())
+            self.tell_photo(job.id)
+        self.tell_queue()
+
+    # How it is done
+
+    def _queue(self, jobs: Sequence[Job]) -> list[Job]:
+        added = self.queue.add(jobs)
+        for job in added:
+            self.tell_photo(job.id)
+        self.tell_queue()
+        return added
+
+    def _do(self, job: Job, tell_stage: Callable[[str], None]) -> None:
+        photo = self.album.find(job.id)
+        assert self._redoer is not None  # the queue is held until there is one
+        try:
+            wish = Wish(
+                self._find_source(photo),
+                self._make_settings(job.method, job.threshold),
+                keep=job.action is Action.KEEP,
+                mask=self._load_mask(photo) if job.mask else None,
+            )
+            self.album.put(self._redoer.do(wish, tell_stage))
+            if job.action is Action.KEEP:
+                self._decide(job.id, Verb.KEPT)
+        except RefusalError as refusal:
+            raise JobFailedError(refusal.cause, refusal.remedy) from refusal
+
+    def _tell_job(self, job: Job) -> None:
+        """Tell of a job that has begun, come to its next stage or ended."""
+        self.feed.publish("job", job.to_json())
+        if job.stage is None or job.state is not State.RUNNING:
+            self.tell_photo(job.id)
+            self.tell_queue()
+
+    def _decide(self, photo_id: str, verb: Verb) -> None:
+        with _storing():
+            self.album.decide(self.album.find(photo_id), verb)
+
+    def _make_settings(self, method: str | None, threshold: float | None) -> RepairSettings:
+        """The run's settings but for these. Raises RefusalError for a value that cannot be."""
+        if method is not None and method not in self.methods:
+            raise RefusalError(UNFIT, f"there is no method {method!r}", f"one of {', '.join(self.methods)}")
+        run = self.settings
+        try:
+            return dataclasses.replace(
+                run,
+                inpaint=run.inpaint if method is None else method,
+                threshold=run.threshold if threshold is None else threshold,
+            )
+        except UsageError as error:
+            raise RefusalError(UNFIT, str(error)) from error
+
+    def _find_source(self, photo: ReportPhoto) -> Source:
+        """The photograph as a run would name it and its result."""
+        outcome = photo.outcome
+        name = outcome.output
+        if name is None:
+            names = sorted({outcome.relative, *self.album.list_relatives()})
+            name = name_outputs(names, self.settings.format)[outcome.relative]
+        return Source(outcome.source, outcome.relative, name)
+
+    def _load_mask(self, photo: ReportPhoto) -> BoolArray:
+        file = self.album.painted_file(photo)
+        if file is None:
+            raise RefusalError(BUSY, "no mask is painted on this photograph", "paint one first")
+        try:
+            return read_mask(file.read_bytes())
+        except OSError as error:
+            raise RefusalError(
+                BUSY, f"the painted mask cannot be read ({error.strerror or error})"
+            ) from error
+
+    def _read_size(self, photo: ReportPhoto) -> tuple[int, int]:
+        """Width and height, upright; of a photograph that failed, from its file. Raises RefusalError."""
+        outcome = photo.outcome
+        if outcome.width and outcome.height:
+            return outcome.width, outcome.height
+        try:
+            found = read(outcome.source, max_megapixels=self.settings.max_megapixels)
+        except PhotoError as error:
+            raise RefusalError(UNFIT, error.cause, error.remedy) from error
+        return found.width, found.height
+
+
+def read_run_settings(output: Path) -> RepairSettings:
+    """What the last run into a folder was asked to do, as its journal tells; else the defaults.
+
+    Raises UsageError where no run has written there.
+    """
+    journal = Workspace(output).journal
+    if not journal.is_file():
+        raise UsageError(f"{output}: no run has written here; give the --output of a repair")
+    told: Mapping[str, Any] = {}
+    try:
+        for line in read_lines(journal):
+            if line.get("kind") == "started":
+                told = line.get("settings", {})
+    except OSError as exc:
+        raise UsageError(
+            f"{journal}: the journal cannot be read ({exc.strerror or exc}); check its permissions"
+        ) from exc
+    known = {given.name for given in dataclasses.fields(RepairSettings)}
+    try:
+        return RepairSettings(**{name: value for name, value in told.items() if name in known})
+    except (UsageError, TypeError, AttributeError) as exc:
+        raise UsageError(f"{journal}: the settings of its last run cannot be used ({exc})") from exc
+
+
+def _make_job(
+    photo: ReportPhoto,
+    *,
+    action: Action = Action.AGAIN,
+    method: str | None = None,
+    threshold: float | None = None,
+    mask: bool = False,
+) -> Job:
+    return Job(
+        id=photo.id,
+        name=photo.outcome.relative,
+        action=action,
+        method=method,
+        threshold=threshold,
+        mask=mask,
+    )
+
+
+def _is_marked_there(photo: ReportPhoto, mask: BoolArray) -> bool:
+    """Whether a mark was found where the mask is; also where none was found at all: it was overlooked."""
+    regions = photo.outcome.regions
+    return not regions or any(bool(np.any(mask[region.box.slices])) for region in regions)
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RefusalError(
+            507, f"it cannot be written down ({error.strerror or error})", "make room"
+        ) from error

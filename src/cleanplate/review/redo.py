@@ -1,0 +1,164 @@
+"""Doing one photograph again: the same engine, journal and atomic write as in a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cleanplate.detect.given import ArrayMask, GivenDetector
+from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.decisions import REVIEWED
+from cleanplate.engine.events import Event, EventStream, PhotoFinished
+from cleanplate.engine.journal import History, HistoryReader
+from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.plan import make_job
+from cleanplate.engine.policy import Policy, choose_policy
+from cleanplate.engine.records import Receipt
+from cleanplate.engine.work import Failed, Ledger, Workbench, explain
+from cleanplate.engine.workspace import Workspace
+from cleanplate.errors import CleanplateError
+from cleanplate.images.discover import Source
+from cleanplate.models.request import Attempt
+from cleanplate.pipeline.base import Pipeline
+from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.review.queue import JobFailedError
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import BoolArray, Detection, Outcome, Photo, Repair, Verdict
+
+BuildPipeline = Callable[[RepairSettings], Pipeline]
+
+
+class KeepOriginal:
+    """A pipeline that finds nothing: the result is the photograph as it came."""
+
+    fingerprint = "kept"
+
+    def repair(
+        self, photos: Sequence[Photo], _settings: RepairSettings, _attempt: Attempt
+    ) -> list[Repair | Exception]:
+        """Every photograph unchanged."""
+        return [_leave(photo) for photo in photos]
+
+
+def _leave(photo: Photo) -> Repair:
+    height, width = photo.rgb.shape[:2]
+    nothing = np.zeros((height, width), bool)
+    return Repair(
+        Verdict.CLEAN, photo.rgb, nothing, Detection(nothing.astype(np.float32), nothing, (), 0.0, 0.0)
+    )
+
+
+class _ResultsOnly:
+    """The journal of redone photographs: a failure leaves the earlier result standing, and no line."""
+
+    def __init__(self, journal: Ledger) -> None:
+        self._journal = journal
+        self.announce = journal.announce
+
+    def finish(self, outcome: Outcome, receipt: Receipt | None) -> None:
+        if receipt is not None:
+            self._journal.finish(outcome, receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to become of one photograph.
+
+    source: where it is and what its result is called. keep: its original is the result. settings: how it is
+    done again. mask: (H, W) bool, where its mark is; None: it is looked for.
+    """
+
+    source: Source
+    settings: RepairSettings
+    keep: bool = False
+    mask: BoolArray | None = None
+
+
+class Redoer:
+    """Does photographs again, one at a time, on one thread.
+
+    journal: of the output folder, which must be held. settings: the run's; `Wish.settings` differ from them
+    in `inpaint` and `threshold` alone. build: makes pipelines.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        journal: Ledger,
+        settings: RepairSettings,
+        *,
+        build: BuildPipeline = build_pipeline,
+        emit: Callable[[Event], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._workspace = workspace
+        self._ledger = _ResultsOnly(journal)
+        self._settings = settings
+        self._build = build
+        self._emit = emit
+        self._stopping = stopping
+        self._history = HistoryReader(workspace.journal)
+        self._policy: Policy | None = None
+
+    def do(self, wish: Wish, tell_stage: Callable[[str], None]) -> Outcome:
+        """Do it and journal it. Raises JobFailedError; then everything is as it was."""
+        try:
+            return self._do(wish, tell_stage)
+        except CleanplateError as error:
+            raise JobFailedError(*explain(error)) from error
+
+    def _do(self, wish: Wish, tell_stage: Callable[[str], None]) -> Outcome:
+        tell_stage("read")
+        job = make_job(0, wish.source, self._workspace, self._read_history(), overwrite=False)
+        # Masks are kept, so that the page can show what was changed.
+        settings = dataclasses.replace(wish.settings, save_masks=True, dry_run=False, profile=None)
+        pipeline = self._choose_pipeline(wish, settings)
+        owner = LocalOwner(pipeline, settings, self._find_policy())
+        finished: list[Outcome] = []
+
+        def hear(event: Event) -> None:
+            if isinstance(event, PhotoFinished):
+                finished.append(event.outcome)
+
+        key = f"{REVIEWED}{settings.result_key}-{pipeline.fingerprint}"
+        bench = Workbench(settings, owner, self._workspace, self._ledger, EventStream([hear]), key)
+        loaded = bench.load(job)
+        if isinstance(loaded, Failed):
+            raise JobFailedError(*explain(loaded.error))
+        tell_stage("repair")
+        owner.before_batch()
+        (repaired,) = bench.repair([loaded])
+        if isinstance(repaired, Failed):
+            raise JobFailedError(*explain(repaired.error))
+        tell_stage("write")
+        bench.store(repaired)
+        (outcome,) = finished
+        if outcome.verdict is Verdict.FAILED:
+            raise JobFailedError(outcome.cause or "it could not be stored", outcome.remedy or "try again")
+        return outcome
+
+    def _read_history(self) -> History:
+        try:
+            return self._history.read()
+        except OSError as error:
+            raise JobFailedError(*explain(error)) from error
+
+    def _choose_pipeline(self, wish: Wish, settings: RepairSettings) -> Pipeline:
+        if wish.keep:
+            return KeepOriginal()
+        pipeline = self._build(settings)
+        if wish.mask is None:
+            return pipeline
+        if not isinstance(pipeline, MarkRepair):
+            raise JobFailedError("this way of repairing takes no painted masks", "do it again without one")
+        return dataclasses.replace(pipeline, detector=GivenDetector((ArrayMask(wish.mask),)))
+
+    def _find_policy(self) -> Policy:
+        if self._policy is None:
+            self._policy = choose_policy(
+                self._settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping
+            )
+        return self._policy
