@@ -5,7 +5,7 @@ import { bytes, duration, isSaid, moment, number, percent, say } from "./i18n.js
 
 const WIDTH = 720;
 const HEIGHT = 230;
-const EDGE = { left: 58, right: 12, top: 12, bottom: 26 };
+const EDGE = { left: 66, right: 12, top: 12, bottom: 30 };
 const THRESHOLDS = [0.8, 0.9];
 /** Bars of the pace; a chart is not more exact for having more of them. */
 const MOST_BARS = 60;
@@ -176,7 +176,7 @@ class Plot {
     for (const value of roundSteps(this.most, 4)) {
       const y = this.y(value);
       this.add("line", { class: "grid-line", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y });
-      this.add("text", { class: "label", x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, this.write(value));
+      this.add("text", { class: "label", x: EDGE.left - 9, y: y + 5, "text-anchor": "end" }, this.write(value));
     }
     const seconds = this.span.to - this.span.from;
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
@@ -210,7 +210,7 @@ class Plot {
   threshold(value, text, critical) {
     const y = this.y(value);
     this.add("line", { class: `threshold ${critical ? "critical" : "warning"}`, x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y });
-    this.add("text", { class: "label", x: WIDTH - EDGE.right - 4, y: y + 13, "text-anchor": "end" }, text);
+    this.add("text", { class: "label", x: WIDTH - EDGE.right - 4, y: y + 16, "text-anchor": "end" }, text);
   }
 
   /** A pause is as wide as it was long; the rest are moments. */

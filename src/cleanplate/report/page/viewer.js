@@ -28,6 +28,8 @@ export class Viewer {
       event.preventDefault();
       this.leave();
     });
+    // A browser may close it without asking, when Escape is pressed twice.
+    this.element.addEventListener("close", () => location.hash.length > 1 && this.onClose(this.id));
     this.observer = new ResizeObserver(() => this.isOpen && this.resized());
     this.observer.observe(this.stage);
     stop.addEventListener("abort", () => this.observer.disconnect());
@@ -86,6 +88,7 @@ export class Viewer {
       button(say("fit"), { image: "fit", quiet: true, on: { click: () => this.fit() } }),
       button(say("marks"), { image: "marks", on: { click: () => this.zoomToMarks() }, class: "button marks" }),
     ];
+    this.zooms = zooms.filter((each) => each !== this.percent);
     const controls = make(
       "div",
       { class: "controls", role: "toolbar", "aria-label": say("compare") },
@@ -156,6 +159,8 @@ export class Viewer {
     this.fillSide(this.sideAfter, photo, after ? "after" : "before", after || before);
     this.fillOverlay(photo);
     for (const choice of this.modes) choice.disabled = !this.isPair;
+    this.maskButton.disabled = !photo.share;
+    for (const each of this.zooms) each.disabled = !(before || after);
     this.element.classList.toggle("is-single", !this.isPair);
     this.facts.replaceChildren(...describe(photo, this.store));
     this.tools?.loaded(photo);
@@ -295,6 +300,7 @@ export class Viewer {
   zoomToMarks() {
     const regions = this.photo.regions || [];
     const full = 1 / devicePixelRatio;
+    if (!this.size.width) return;
     this.markAt = this.fitted ? 0 : (this.markAt ?? -1) + 1;
     if (this.markAt >= Math.max(1, regions.length)) {
       this.fit();
@@ -506,7 +512,7 @@ function describe(photo, store) {
     photo.batch > 0 && ["batch", number(photo.batch)],
     photo.seconds && ["time", makeTimes(photo)],
     photo.notes && ["notes", make("ul", { lang: "en" }, photo.notes.map((note) => make("li", { text: note })))],
-    ["files", makeFiles(photo, store)],
+    (photo.pictures?.before || photo.pictures?.after) && ["files", makeFiles(photo, store)],
   ];
   const list = make(
     "dl",
