@@ -89,3 +89,19 @@ def test_a_request_predicts_its_shapes() -> None:
 
     detector().detect([photo(50, 70)], look)
     assert seen == [("detect", (3, 3, 64, 96), ())]
+
+
+def test_in_tiles_a_network_that_looks_near_finds_the_same() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def in_tiles(request: Request[Item, Result]) -> list[Result | Exception]:
+        seen.append((*request.tiles, *request.shape(1, 256)))
+        return list(request.run(request.items, 256))
+
+    marked = photo(300, 700, Box(250, 100, 330, 140))
+    (whole,) = found(detector().detect([marked], plainly))
+    (pieces,) = found(detector().detect([marked], in_tiles))
+    assert seen == [(512, 256, 1, 3, 256, 256)]
+    # Where tiles end, the stand-in's blur has another border.
+    assert np.abs(whole.probability - pieces.probability).mean() < 1e-2
+    assert whole.boxes == pieces.boxes

@@ -1,5 +1,7 @@
 """Where the policy is chosen."""
 
+from benchmarks.light import draw_photo, make_light_pipeline
+
 from cleanplate.engine.guard import Guard
 from cleanplate.engine.policy import MOST_QUEUE_BYTES, PlainPolicy, choose_policy, choose_queue_bytes
 from cleanplate.engine.run import repair_folder
@@ -32,3 +34,36 @@ def test_a_guarded_run_gives_the_same_results(tmp_path, monkeypatch):
     assert summary.exit_code == 0
     assert read_tree(tmp_path / "guarded") == read_tree(tmp_path / "plain")
     assert summary.usage.metered_peak_bytes is not None
+
+
+def test_in_steady_state_no_batch_allocates_anything(tmp_path, monkeypatch):
+    monkeypatch.setattr("cleanplate.engine.pauses.LONGEST_WAIT_SECONDS", 0.0)
+    folders = [tmp_path / name for name in ("few", "many")]
+    allocated = []
+    for folder, count in zip(folders, (3, 15), strict=True):
+        for number in range(count):
+            draw_photo(folder / "in" / f"{number:02}.png", seed=number % 3)
+        settings = RepairSettings(device="cpu", batch_size=3)
+        summary = repair_folder(folder / "in", folder / "out", settings, pipeline=make_light_pipeline())
+        assert summary.counts["repaired"] == count
+        allocated.append(summary.usage.staging_allocated_bytes)
+        samples = summary.to_json()["memory"]
+    assert allocated[0] == allocated[1] > 0, "what the first batch needed was enough for all"
+    assert samples["staging_allocated_bytes_per_photograph"] == allocated[1] / 15
+    assert samples["staging_reused_bytes"] > 5 * allocated[1]
+
+
+def test_a_limit_under_what_a_whole_photograph_takes_is_kept_in_tiles(tmp_path, monkeypatch):
+    monkeypatch.setattr("cleanplate.engine.pauses.LONGEST_WAIT_SECONDS", 0.0)
+    draw_photo(tmp_path / "in" / "a.png", seed=1, width=1024, height=768, mark_px=120)
+    summaries = []
+    for name, limit in (("free", None), ("limited", 24_000_000)):
+        settings = RepairSettings(device="cpu", memory_limit=limit)
+        summaries.append(
+            repair_folder(tmp_path / "in", tmp_path / name, settings, pipeline=make_light_pipeline())
+        )
+    free, limited = (summary.usage.metered_peak_bytes for summary in summaries)
+    assert free > 24_000_000 >= limited
+    pictures = [read_tree(tmp_path / name) for name in ("free", "limited")]
+    assert [summary.counts["repaired"] for summary in summaries] == [1, 1]
+    assert pictures[0] == pictures[1]

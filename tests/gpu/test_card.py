@@ -15,11 +15,16 @@ import psutil
 import pytest
 import torch
 
+from cleanplate.detect.network import NetworkDetector
 from cleanplate.device.memory import release_memory
+from cleanplate.device.notebook import Notebook
+from cleanplate.device.staging import make_staging, staging_through
 from cleanplate.device.units import format_bytes
 from cleanplate.engine.admission import MOST_FACTOR
+from cleanplate.engine.guard import Guard
 from cleanplate.engine.supervise import NO_PROGRESS_SECONDS, SupervisedOwner
 from cleanplate.errors import RepairFailedError
+from cleanplate.images.tensor import fetch_batch, stage_batch
 from cleanplate.models.memory import trace_peak_bytes
 from cleanplate.models.weights import load_networks
 from cleanplate.settings import RepairSettings
@@ -71,6 +76,36 @@ def test_pinned_copies_bring_the_same_and_how_fast(note_figure):
             f"copy to the card, {name}", f"{host.nbytes / (time.perf_counter() - began) / 1e9:.1f} GB/s"
         )
         assert torch.equal(arrived.cpu(), pageable)
+
+
+def test_staged_batches_bring_the_same_and_pin_once(note_figure):
+    """Pinned memory, a stream of its own for the copies, and results that come back the same way."""
+    rng = np.random.default_rng(0)
+    pictures = [[rng.integers(0, 256, (768, 1024, 3), dtype=np.uint8)] for _ in range(5)]
+    staging = make_staging(CUDA, 1 << 30)
+    seconds = []
+    for _ in range(6):
+        torch.cuda.synchronize(CUDA)
+        began = time.perf_counter()
+        with staging_through(staging), stage_batch(pictures, 768, 1024, device=CUDA) as batch:
+            back = fetch_batch(batch, [(768, 1024)] * 5)
+        seconds.append(time.perf_counter() - began)
+        for (picture,), values in zip(pictures, back, strict=True):
+            assert np.array_equal(np.rint(values * 255).astype(np.uint8), picture)
+    assert staging.use.reused_bytes == 5 * staging.use.allocated_bytes
+    note_figure("5 x 0.8 megapixel to the card and back, first", f"{1000 * seconds[0]:.1f} ms")
+    note_figure("5 x 0.8 megapixel to the card and back, later", f"{1000 * min(seconds[1:]):.1f} ms")
+
+
+def test_the_cards_factor_is_remembered_for_the_next_process(tmp_path, note_figure):
+    notes = Notebook(tmp_path / "memory.json")
+    finder = load_networks(device=CUDA).finder
+    pictures = [np.zeros((512, 512, 3), np.uint8)] * 2
+    request = NetworkDetector(finder, CUDA, "test")._ask(pictures, (512, 512))
+    Guard(SETTINGS, CUDA, notes=notes).attempt(request)
+    remembered = Guard(SETTINGS, CUDA, notes=Notebook(tmp_path / "memory.json"))
+    assert not remembered.admission.wants_measuring(finder)
+    note_figure("finder 2 x 512: the factor", f"{remembered.admission._factor(finder):.2f}")
 
 
 def test_the_parent_of_a_run_never_initialises_cuda(tmp_path, note_figure):

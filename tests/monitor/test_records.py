@@ -1,5 +1,6 @@
 """A run's state as files."""
 
+from cleanplate.monitor import records
 from cleanplate.monitor.records import (
     SAMPLES_FILE,
     STATUS_FILE,
@@ -49,3 +50,13 @@ def test_half_a_line_is_left_out(tmp_path):
     with (tmp_path / SAMPLES_FILE).open("a", encoding="utf-8") as file:
         file.write('3\n{"seconds": 2, "proc')
     assert read_samples(tmp_path) == [{"seconds": 1}]
+
+
+def test_samples_stay_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "MOST_SAMPLE_BYTES", 400)
+    for second in range(200):
+        append_sample(tmp_path, {"seconds": second})
+    assert (tmp_path / SAMPLES_FILE).stat().st_size <= 400
+    kept = [sample["seconds"] for sample in read_samples(tmp_path)]
+    assert kept == list(range(kept[0], 200))
+    assert len(kept) > 5

@@ -114,12 +114,15 @@ def test_a_callback_that_fails_does_not_end_the_watching(memory, caplog):
 def test_the_cards_figures_come_from_nvml_where_torch_has_none(memory, monkeypatch):
     memory[:] = [snapshot()]
     monitor = make_monitor()
-    figures = GpuFigures(free_bytes=3, total_bytes=4, utilisation_share=0.5, power_watts=70.0)
+    figures = GpuFigures(
+        free_bytes=3, total_bytes=4, utilisation_share=0.5, power_watts=70.0, throttling=("power cap",)
+    )
     monkeypatch.setattr(monitor._gpu, "read", lambda: figures)
     sample = monitor.sample()
     assert sample.memory.used_share == 0.25
     assert sample.figures["gpu_free_bytes"] == 3
     assert sample.figures["gpu_utilisation_share"] == 0.5
+    assert sample.figures["gpu_throttled"] == 1
     assert monitor.summary()["gpu_power_watts"].peak == 70.0
 
 

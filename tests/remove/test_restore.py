@@ -113,3 +113,20 @@ def _complete_blend(crop: Crop):  # type: ignore[no-untyped-def]
     height, width = crop.mask.shape
     blend.add(Box(0, 0, width, height), np.full((height, width, 5), 0.5, np.float32))
     return blend
+
+
+def test_in_tiles_it_removes_the_same() -> None:
+    clean = np.tile(photograph(120, 200), (1, 2, 1))
+    matte = letters(120, 400)
+    alpha = 0.5 * matte[..., None]
+    drawn = Scene(clean, (clean * (1 - alpha) + alpha).astype(np.float32), matte)
+    seen = []
+
+    def in_tiles(request: Request[Item, Result]) -> list[Result | Exception]:
+        seen.append((request.tiles, request.shape(1, 256)))
+        return list(request.run(request.items, 256))
+
+    (whole,) = removed(remover().remove([crop_of(drawn)], plainly))
+    (pieces,) = removed(remover().remove([crop_of(drawn)], in_tiles))
+    assert seen == [((256,), (1, 4, 128, 256))]
+    assert np.abs(whole.rgb - pieces.rgb).max() < 1e-4

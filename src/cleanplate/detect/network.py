@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
-from cleanplate.images.tensor import fetch_batch, resize, resize_to_long_side, stage_batch
+from cleanplate.images.tensor import Layers, fetch_batch, resize, resize_to_long_side, stage_batch
 from cleanplate.models.request import Attempt, Request
+from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
 from cleanplate.structures import Detection, FloatArray, Photo
 
 #: The longer edge at which photographs are looked at. Source: the size that the finder is trained for.
@@ -61,18 +62,31 @@ class NetworkDetector:
             stage="detect",
             network=self.network,
             items=pictures,
-            shape=lambda batch, _tile: (batch, 3, *shape),
-            run=lambda items, _tile: self._predict(items, shape),
+            shape=lambda batch, tile: (batch, 3, *cut_shape(shape, tile)),
+            run=lambda items, tile: self._run(items, shape, tile),
+            tiles=list_tiles(shape),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
 
-    def _predict(self, pictures: Sequence[NDArray[np.uint8]], shape: tuple[int, int]) -> list[FloatArray]:
-        """(h, w) float32 probabilities, at the size that was looked at."""
+    def _run(
+        self, pictures: Sequence[NDArray[np.uint8]], shape: tuple[int, int], tile: int | None
+    ) -> list[FloatArray]:
+        """(h, w) float32 probabilities, at the size that was looked at.
+
+        In tiles the network does not see the whole photograph, on which its answer depends.
+        """
         layers = [[picture] for picture in pictures]
+        if tile is None:
+            found = self._predict(layers, shape)
+        else:
+            found = predict_in_tiles(self._predict, layers, shape, tile)
+        return [planes[..., 0] for planes in found]
+
+    def _predict(self, layers: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
+        """(h, w, 1) float32 probabilities."""
         with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
             probability = torch.sigmoid(self.network(batch))
-            found = fetch_batch(probability, [picture.shape[:2] for picture in pictures])
-        return [planes[..., 0] for planes in found]
+            return fetch_batch(probability, [picture.shape[:2] for (picture,) in layers])
 
     def _finish(self, photo: Photo, probability: FloatArray | Exception) -> Detection | Exception:
         if isinstance(probability, Exception):

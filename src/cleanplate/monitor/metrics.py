@@ -25,6 +25,7 @@ GAUGES: Mapping[str, tuple[str, str]] = {
     "gpu_utilisation_share": ("gpu_utilisation_ratio", "share of time in which the GPU worked"),
     "gpu_temperature_celsius": ("gpu_temperature_celsius", "temperature of the GPU"),
     "gpu_power_watts": ("gpu_power_watts", "power that the GPU draws"),
+    "gpu_throttled": ("gpu_throttled", "1 where the GPU runs slower than it could, else 0"),
     "system_available_bytes": ("system_memory_available_bytes", "memory that programs can still get"),
     "system_total_bytes": ("system_memory_total_bytes", "memory of the machine or its control group"),
     "process_bytes": ("process_resident_memory_bytes", "resident memory of the process"),

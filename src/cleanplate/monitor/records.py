@@ -19,6 +19,8 @@ STATUS_FILE = Path(".cleanplate") / "status.json"
 SAMPLES_FILE = Path(".cleanplate") / "samples.jsonl"
 #: A status older than this is of a run that has died without saying so.
 STALE_SECONDS = 30.0
+#: Of samples a run keeps: about three hours at one a second.
+MOST_SAMPLE_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +71,17 @@ def read_status(output: Path) -> RunStatus | None:
 
 
 def append_sample(output: Path, figures: Mapping[str, Any]) -> None:
-    """Add a line to the samples."""
+    """Add a line to the samples; of a file that has grown too large the later half stays."""
     path = output / SAMPLES_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(dict(figures)) + "\n")
+        large = file.tell() > MOST_SAMPLE_BYTES
+    if large:
+        lines = path.read_bytes().splitlines(keepends=True)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_bytes(b"".join(lines[len(lines) // 2 :]))
+        temporary.replace(path)
 
 
 def clear_samples(output: Path) -> None:

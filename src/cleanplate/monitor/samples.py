@@ -21,7 +21,7 @@ class Sample:
 
     @property
     def figures(self) -> dict[str, float]:
-        """What could be told, by name with its unit."""
+        """What could be told, by name with its unit; `gpu_throttled`: 1 where the card slows down, else 0."""
         memory, gpu = self.memory, self.gpu or GpuFigures()
         on_card = memory.device.startswith("cuda")
         given: Mapping[str, float | None] = {
@@ -32,6 +32,7 @@ class Sample:
             "gpu_utilisation_share": gpu.utilisation_share,
             "gpu_temperature_celsius": gpu.temperature_celsius,
             "gpu_power_watts": gpu.power_watts,
+            "gpu_throttled": None if self.gpu is None else float(bool(gpu.throttling)),
             "system_available_bytes": memory.system_available_bytes,
             "system_total_bytes": memory.system_total_bytes,
             "process_bytes": memory.process_bytes,

@@ -24,6 +24,7 @@ ROWS: Mapping[str, str] = {
     "gpu_utilisation_share": "GPU busy",
     "gpu_temperature_celsius": "GPU temperature",
     "gpu_power_watts": "GPU power",
+    "gpu_throttled": "GPU slowed down",
     "process_bytes": "process",
     "metered_peak_bytes": "work, at its peak",
     "staging_allocated_bytes": "staging, allocated",
@@ -58,6 +59,8 @@ def format_figure(name: str, value: float) -> str:
     """
     if name.endswith("_bytes"):
         return format_bytes(int(value))
+    if name == "gpu_throttled":
+        return "yes" if value else "no"
     if name.endswith("_share"):
         return f"{value:.0%}".replace("%", " %")
     return f"{value:.0f} {'°C' if name.endswith('_celsius') else 'W'}"

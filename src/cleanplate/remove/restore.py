@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from cleanplate.images.tensor import fetch_batch, stage_batch
+from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.request import Attempt, Request
+from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.choose import Prediction, fill_crop, restore_crop
 from cleanplate.remove.rest import fill_what_is_left
@@ -85,20 +86,29 @@ class NetworkRemover:
             stage="restore",
             network=self.network,
             items=group,
-            shape=lambda batch, _tile: (batch, 4, *shape),
-            run=lambda items, _tile: self._predict(items, shape),
+            shape=lambda batch, tile: (batch, 4, *cut_shape(shape, tile)),
+            run=lambda items, tile: self._run(items, shape, tile),
+            tiles=list_tiles(shape),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
 
-    def _predict(self, items: Sequence[_Window], shape: tuple[int, int]) -> list[FloatArray]:
-        """(h, w, 5) float32 a window: matte, opacity, background."""
+    def _run(self, items: Sequence[_Window], shape: tuple[int, int], tile: int | None) -> list[FloatArray]:
+        """(h, w, 5) float32 a window: matte, opacity, background.
+
+        In tiles the network sees less round each pixel than the window, on which its answer depends.
+        """
         layers = [item.layers for item in items]
+        if tile is None:
+            return self._predict(layers, shape)
+        return predict_in_tiles(self._predict, layers, shape, tile)
+
+    def _predict(self, layers: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
             planes = self.network(batch)
             together = torch.cat(
                 [torch.sigmoid(planes["matte"]), planes["opacity"], planes["background"]], dim=1
             )
-            return fetch_batch(together, [(item.box.height, item.box.width) for item in items])
+            return fetch_batch(together, [rgb.shape[:2] for rgb, _ in layers])
 
     def _finish(self, crop: Crop, blend: TileBlend) -> Removal | Exception:
         try:
