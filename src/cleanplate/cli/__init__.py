@@ -31,6 +31,7 @@ from cleanplate.errors import UsageError
 COMMANDS: Mapping[str, str] = {
     "repair": "find the visible marks in photographs and write the photographs without them",
     "detect": "find the visible marks in photographs and write them as masks",
+    "report": "write a page that shows what became of every photograph",
     "train": "train the networks on photographs of your own",
     "evaluate": "score a model on marked photographs whose originals are known",
     "models": "list, fetch, check and import the weights of inpainting networks",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cleanplate.errors import InvalidSettingError
+from cleanplate.errors import InvalidSettingError, UsageError
 from cleanplate.settings import (
     INPAINTERS,
     OUTPUT_FORMATS,
@@ -51,6 +51,7 @@ class Watching:
     quiet: bool = False
     verbose: bool = False
     log_file: Path | None = None
+    report: bool = False
     live: bool = False
     port: int = 0
     browser: bool = True
@@ -210,8 +211,14 @@ def add_options(
 def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> RepairSettings:
     """The settings that parsed options ask for. Raises UsageError or InvalidSettingError."""
     names = [option.name for options in SETTING_OPTIONS.values() for option in options]
+    given = {name: getattr(arguments, name, None) for name in names}
+    if arguments.report:
+        if given["dry_run"]:
+            raise UsageError("a dry run writes nothing, so no report either; leave out --report or --dry-run")
+        if given["save_masks"] is None:  # a page without masks can only show boxes
+            given["save_masks"] = True
     return resolve_settings(
-        {name: getattr(arguments, name, None) for name in names},
+        given,
         preset=arguments.preset,
         file=arguments.config,
         defaults=defaults,
@@ -225,6 +232,7 @@ def read_watching(arguments: argparse.Namespace) -> Watching:
         quiet=arguments.quiet,
         verbose=arguments.verbose,
         log_file=arguments.log_file,
+        report=arguments.report,
         live=arguments.live,
         port=arguments.port,
         browser=arguments.browser,
@@ -266,6 +274,11 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
     loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
     group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file as well")
+    group.add_argument(
+        "--report",
+        action="store_true",
+        help="write a page about every photograph into the output folder, report.html; keeps the masks",
+    )
     group.add_argument(
         "--live",
         action="store_true",

@@ -9,10 +9,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import Watching, add_options, read_settings, read_watching
 from cleanplate.settings import RepairSettings
+
+if TYPE_CHECKING:
+    from cleanplate.engine.summary import RunSummary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +63,25 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
         elif not watching.quiet:
             same_screen = sys.stdout.isatty() and sys.stderr.isatty()
             print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
+        if watching.report:
+            _write_report(output, settings, watching, summary)
         if page is not None and not summary.interrupted:
             page.stay(say)
     return summary.exit_code
+
+
+def _write_report(output: Path, settings: RepairSettings, watching: Watching, summary: RunSummary) -> None:
+    """The page that --report asks for, where there is something to show and time to make it."""
+    from cleanplate.cli.report import write
+
+    if summary.interrupted:
+        said = f"no report was written; 'cleanplate report {output}' does it"
+    elif summary.outcomes or summary.finished_before:
+        said = f"report: {write(output, overwrite=settings.overwrite, quiet=watching.quiet)}"
+    else:
+        return
+    if not watching.quiet:
+        print(said, file=sys.stderr)
 
 
 def show_any_name() -> None:

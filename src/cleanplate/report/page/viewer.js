@@ -113,11 +113,10 @@ export class Viewer {
 
   open(id, ids) {
     this.ids = ids;
-    if (!this.isOpen) {
-      this.element.showModal();
-      this.handle.focus({ preventScroll: true });
-    }
+    const wasOpen = this.isOpen;
+    if (!wasOpen) this.element.showModal();
     this.show(id);
+    if (!wasOpen) (this.isPair ? this.handle : this.element.querySelector("button")).focus({ preventScroll: true });
   }
 
   show(id) {
