@@ -3,9 +3,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cleanplate.cli import main
 from cleanplate.models import weights
@@ -40,9 +43,45 @@ def test_a_network_is_trained_and_its_weights_are_told(network, photos, init, tm
     out = tmp_path / "out"
     assert main(["train", network, "--photos", str(photos), "-o", str(out), "--init", init, *QUICK]) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"weights: {out / network}.safetensors\n"
+    assert printed.out == f"weights: {out / network}-best.safetensors\n"
     assert re.search(r"step 1  validation \{", printed.err)
     assert {name.split(".")[0] for name in read_weights(out / f"{network}.safetensors")[0]} == {network}
+
+
+@pytest.fixture
+def mark(tmp_path):
+    rgba = np.zeros((20, 60, 4), np.uint8)
+    rgba[4:16, 4:56] = (255, 255, 255, 180)
+    path = tmp_path / "mine.png"
+    Image.fromarray(rgba).save(path)
+    return path
+
+
+@pytest.mark.parametrize("network", ["finder", "restorer"])
+def test_a_network_adapts_to_one_mark(network, photos, init, mark, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cleanplate.cli.train.MARK_VALIDATION_COUNT", {"finder": 1, "restorer": 3})
+    given = ["train", network, "--photos", str(photos), "--mark", str(mark), "--init", init, *QUICK]
+    assert main([*given, "--join", "embedded"]) == 0
+    printed = capsys.readouterr()
+    out = Path("trained") / f"mine-{network}"
+    weights = out / f"{network}-best.safetensors"
+    assert printed.out == f"weights: {weights}\nboth networks: {out / 'joined.safetensors'}\n"
+    assert "step 0  validation" in printed.err
+    assert re.search(r"^given +\d", printed.err, re.MULTILINE)
+    assert {name.split(".")[0] for name in read_weights(out / "joined.safetensors")[0]} == {
+        "finder",
+        "restorer",
+    }
+
+
+@pytest.mark.usefixtures("init")
+def test_a_mark_without_transparency_is_refused(photos, tmp_path, capsys):
+    path = tmp_path / "solid.png"
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(path)
+    out = str(tmp_path / "out")
+    assert main(["train", "finder", "--photos", str(photos), "-o", out, "--mark", str(path), *QUICK]) == 2
+    assert "solid.png: the mark has no alpha channel" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -56,3 +56,21 @@ def test_a_single_point_is_drawn_and_no_log_draws_nothing(tmp_path):
     draw_curves(tmp_path / "log.jsonl", tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == PANEL_SIZE
+
+
+def test_the_best_point_of_the_goal_is_ringed(tmp_path):
+    lines = [
+        {"step": s, "validation": {"goal": -abs(s - 3), "f1": 0.1}, "groups": {"a": {"f1": 1}}}
+        for s in range(9)
+    ]
+    write_log(tmp_path / "log.jsonl", lines)
+    assert set(read_curves(tmp_path / "log.jsonl")) == {"validation goal", "validation f1"}
+    draw_curves(tmp_path / "log.jsonl", tmp_path / "with.png")
+    write_log(
+        tmp_path / "log.jsonl",
+        [{**line, "validation": {"goap": line["validation"]["goal"], "f1": 0.1}} for line in lines],
+    )
+    draw_curves(tmp_path / "log.jsonl", tmp_path / "without.png")
+    with Image.open(tmp_path / "with.png") as one, Image.open(tmp_path / "without.png") as other:
+        difference = (np.asarray(one) != np.asarray(other)).any(axis=2)
+    assert np.count_nonzero(difference[20:]) > 15  # a ring, beside the words above it

@@ -17,6 +17,7 @@ from cleanplate.models.weights import load_into, read_weights
 from cleanplate.train.examples import Examples, make_finder_examples, make_restorer_examples
 from cleanplate.train.loop import TrainingOptions, learning_rate_at, train
 from cleanplate.train.losses import finder_loss, restorer_loss
+from cleanplate.train.validation import Scores
 
 KINDS = {
     "finder": (Finder, make_finder_examples, finder_loss),
@@ -40,8 +41,8 @@ def make_options(output, **changes) -> TrainingOptions:
     return TrainingOptions(output=output, **{**defaults, **changes})
 
 
-def run(kind, source, options, *, report=lambda _: None, seen=None, dataset=FixedBatch, seed=0):
-    """Train a network of a kind; its validation is constant."""
+def run(kind, source, options, *, report=lambda _: None, seen=None, dataset=FixedBatch, seed=0, goals=()):
+    """Train a network of a kind; its validations give these goals, or always the same."""
     build, make, loss = KINDS[kind]
     torch.manual_seed(seed)
     network = build()
@@ -52,7 +53,13 @@ def run(kind, source, options, *, report=lambda _: None, seen=None, dataset=Fixe
         return dataset(source, make, 1 if dataset is FixedBatch else example_seed)
 
     groups = [{"params": list(network.parameters())}]
-    return train(kind, network, groups, examples, loss, lambda _: {"score": 0.5}, options, report)
+    validate = iter(goals).__next__ if goals else lambda: 0.5
+
+    def score(_) -> Scores:
+        goal = validate()
+        return Scores({"score": 0.5}, goal, {"text": {"crops": 2, "score": 0.5}})
+
+    return train(kind, network, groups, examples, loss, score, options, report)
 
 
 def measure_loss(kind, source, network: nn.Module) -> float:
@@ -69,9 +76,9 @@ def test_three_steps_lower_the_loss_of_a_fixed_batch(kind, source, tmp_path):
     torch.manual_seed(0)
     before = measure_loss(kind, source, KINDS[kind][0]())
     path = run(kind, source, make_options(tmp_path))
-    assert path == tmp_path / f"{kind}.safetensors"
+    assert path == tmp_path / f"{kind}-best.safetensors"
     trained = KINDS[kind][0]()
-    load_into(trained, kind, read_weights(path)[0], "here")
+    load_into(trained, kind, read_weights(tmp_path / f"{kind}.safetensors")[0], "here")
     assert measure_loss(kind, source, trained) < before
 
 
@@ -79,15 +86,48 @@ def test_a_run_leaves_state_log_curves_and_described_weights(source, tmp_path):
     lines = []
     path = run("restorer", source, make_options(tmp_path), report=lines.append)
     assert {p.name for p in tmp_path.iterdir()} == {
-        "state.ckpt", "log.jsonl", "curves.png", "restorer.safetensors",
+        "state.ckpt", "log.jsonl", "curves.png", "validation.txt", "restorer.safetensors",
+        "restorer-best.safetensors",
     }  # fmt: skip
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert logged == lines
     assert [line["step"] for line in logged] == [1, 2, 2, 3, 3]
     assert logged[0].keys() >= {"loss", "matte", "background", "examples_per_second"}
-    assert logged[-1]["validation"] == {"score": 0.5}
-    with safe_open(path, framework="pt") as file:
-        assert file.metadata() == {"step": "3", "validation_score": "0.5000"}
+    assert logged[-1]["validation"] == {"score": 0.5, "goal": 0.5}
+    assert logged[-1]["groups"] == {"text": {"crops": 2, "score": 0.5}}
+    table = (tmp_path / "validation.txt").read_text(encoding="utf-8").splitlines()
+    assert (table[0], table[-1].split()) == ("step 3", ["text", "2", "0.500"])
+    metadata = {}
+    for name in ("restorer", "restorer-best"):
+        with safe_open(tmp_path / f"{name}.safetensors", framework="pt") as file:
+            metadata[name] = file.metadata()
+    assert path == tmp_path / "restorer-best.safetensors"
+    assert metadata["restorer"] == {"step": "3", "validation_score": "0.5000", "validation_goal": "0.5000"}
+    assert metadata["restorer-best"] == {**metadata["restorer"], "step": "2"}  # the first of equals
+
+
+def test_the_best_weights_are_those_of_the_best_goal(source, tmp_path):
+    options = make_options(tmp_path, examples=16, validate_every=1, validate_first=True)
+    best = run("restorer", source, options, goals=(0.1, 0.4, 0.9, 0.2, 0.3))
+    with safe_open(best, framework="pt") as file:
+        assert file.metadata()["step"] == "2"
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    assert (state["step"], state["best"], state["best_step"]) == (4, 0.9, 2)
+    before = read_weights(best)[1]
+    run("restorer", source, make_options(tmp_path, examples=20, validate_every=1), goals=(0.8,))
+    assert read_weights(best)[1] == before  # a resumed run knows what was best
+    run("restorer", source, make_options(tmp_path, examples=24, validate_every=1), goals=(0.95,))
+    assert read_weights(best)[1] != before
+
+
+def test_weights_to_start_from_are_kept_where_none_get_better(source, tmp_path):
+    torch.manual_seed(0)
+    given = Restorer()
+    options = make_options(tmp_path, examples=8, validate_every=1, validate_first=True)
+    best = run("restorer", source, options, goals=(0.9, 0.8, 0.7))
+    own = read_weights(best)[0]
+    for name, tensor in given.state_dict().items():
+        torch.testing.assert_close(own[f"restorer.{name}"], tensor, atol=1e-3, rtol=1e-3)
 
 
 def test_a_resumed_run_goes_on_from_its_step_and_repeats(source, tmp_path):
@@ -100,7 +140,8 @@ def test_a_resumed_run_goes_on_from_its_step_and_repeats(source, tmp_path):
         path = run("restorer", source, options, report=lines.append, seen=seen, dataset=Examples, seed=9)
         assert [line["step"] for line in lines if "loss" in line] == [3, 4]
         assert seen == [3 * 1_000_003 + 2]  # other examples than those of the first two steps
-        results.append(read_weights(path)[1])
+        assert path == tmp_path / name / "restorer-best.safetensors"  # the first of equals, from before
+        results.append(read_weights(tmp_path / name / "restorer.safetensors")[1])
     assert results[0] == results[1]
     assert results[0] != read_weights(tmp_path / "first" / "restorer.safetensors")[1]
 
@@ -132,6 +173,9 @@ def test_a_step_that_is_not_finite_changes_nothing(source, tmp_path):
     network = Restorer()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
+    def nothing(_) -> Scores:
+        return Scores({}, 0.0)
+
     def spoiled(planes, example):
         value, parts = restorer_loss(planes, example)
         return value * float("nan"), parts
@@ -139,7 +183,7 @@ def test_a_step_that_is_not_finite_changes_nothing(source, tmp_path):
     groups = [{"params": list(network.parameters())}]
     options = make_options(tmp_path, examples=4)
     dataset = FixedBatch(source, make_restorer_examples, 1)
-    train("restorer", network, groups, lambda _: dataset, spoiled, lambda _: {}, options, lambda _: None)
+    train("restorer", network, groups, lambda _: dataset, spoiled, nothing, options, lambda _: None)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -170,7 +214,8 @@ def test_the_rate_warms_up_and_then_falls():
     ("name", "value"),
     [
         ("batch_size", 0), ("examples", 3), ("learning_rate", 0.0), ("seed", -1), ("workers", -1),
-        ("average", 1.0), ("report_every", 0), ("validate_every", 0), ("warmup_steps", -1),
+        ("average", 1.0), ("validation_count", 0), ("report_every", 0), ("validate_every", 0),
+        ("warmup_steps", -1),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_named(name, value, tmp_path):

@@ -2,14 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from cleanplate.errors import UsageError
 from cleanplate.marks import Assets
+from cleanplate.structures import Mark
 from cleanplate.train import validation
-from cleanplate.train.validation import make_finder_validation, make_restorer_validation
+from cleanplate.train.validation import describe_groups, make_finder_validation, make_restorer_validation
 
 
 class Constant(nn.Module):
@@ -54,25 +56,74 @@ class Truthful(nn.Module):
 def test_a_finder_that_is_right_has_full_marks(photos):
     validate = make_finder_validation(photos, Assets(), count=4)
     samples = [validation._draw(photos, Assets(), 7, index, clean=index >= 4) for index in range(6)]
-    assert validate(Recall(samples)) == {"f1": 1.0, "iou": 1.0, "clean_touched": 0.0}
+    scores = validate(Recall(samples))
+    assert scores.figures == {"f1": 1.0, "iou": 1.0, "mean_f1": 1.0, "found": 1.0, "clean_touched": 0.0}
+    assert scores.goal == 1.0
+    kinds = {sample.kind for sample in samples} - {"clean"}
+    assert set(scores.groups) - kinds <= {"under .35", ".35-.6", ".6-.86", "opaque"}
+    assert sum(scores.groups[kind]["photographs"] for kind in kinds) == 4
+    assert sum(g["photographs"] for name, g in scores.groups.items() if name not in kinds) == 4
 
 
 def test_finders_that_say_all_or_nothing(photos):
     validate = make_finder_validation(photos, Assets(), count=2)
-    assert validate(Constant(-5.0)) == {"f1": 0.0, "iou": 0.0, "clean_touched": 0.0}
+    nothing = validate(Constant(-5.0))
+    assert set(nothing.figures.values()) == {0.0}
+    assert nothing.goal == 0
     everything = validate(Constant(5.0))
-    assert 0 < everything["iou"] < everything["f1"] < 1
-    assert everything["clean_touched"] == 1
+    assert 0 < everything.figures["iou"] < everything.figures["f1"] < 1
+    assert everything.figures["clean_touched"] == everything.figures["found"] == 1
+    assert everything.goal < 0  # it touches every clean photograph
     assert everything == make_finder_validation(photos, Assets(), count=2)(Constant(5.0))
 
 
 def test_a_restorers_scores(photos):
-    scores = make_restorer_validation(photos, Assets(), count=6)(Truthful())
-    assert set(scores) == {"matte_error", "opacity_error", "background_psnr", "input_psnr"}
-    assert scores["background_psnr"] == pytest.approx(scores["input_psnr"])
-    assert 0 < scores["matte_error"] < 1
-    assert 5 < scores["input_psnr"] < 40
-    assert all(math.isfinite(value) for value in scores.values())
+    validate = make_restorer_validation(photos, Assets(), count=6)
+    scores = validate(Truthful())
+    assert set(scores.figures) == {
+        "input_psnr", "restored_psnr", "repaired", "worse", "background_psnr", "matte_error", "opacity_error",
+    }  # fmt: skip
+    assert scores.figures["background_psnr"] == pytest.approx(scores.figures["input_psnr"])
+    assert 0 < scores.figures["matte_error"] < 1
+    assert 5 < scores.figures["input_psnr"] < 40
+    assert scores.goal == scores.figures["restored_psnr"]
+    assert all(math.isfinite(value) for value in scores.figures.values())
+    assert {"text", "logo", "both", "stamp", "tiled"} <= set(scores.groups) | {"stamp"}
+    assert scores == validate(Truthful())
+
+
+def test_a_restorer_that_knows_the_matte_restores(photos):
+    class Knowing(Truthful):
+        """Matte and opacity of the crop that is asked about."""
+
+        def forward(self, x):
+            crop = next(c for c in crops if np.allclose(x[0, :3].numpy().transpose(1, 2, 0), c.marked))
+            matte = torch.from_numpy(crop.matte)[None, None].clamp(1e-4, 1 - 1e-4)
+            alpha = torch.from_numpy(crop.alpha)[None, None]
+            return {"matte": torch.logit(matte), "opacity": alpha, "colour": x[:, :3], "background": x[:, :3]}
+
+    crops = [validation._draw_crop(photos, Assets(), 7, index) for index in range(5)]
+    validate = make_restorer_validation(photos, Assets(), count=5)
+    knowing, guessing = validate(Knowing()), validate(Truthful())
+    assert knowing.figures["matte_error"] < 0.001
+    assert knowing.goal > guessing.goal + 3
+
+
+def test_a_given_mark_is_all_that_is_validated_on(photos):
+    mark = Mark(alpha=np.ones((10, 40), np.float32), rgb=np.ones((10, 40, 3), np.float32))
+    assets = Assets(mark=mark, mark_share=0.3)
+    scores = make_restorer_validation(photos, assets, count=4)(Truthful())
+    assert [name for name in scores.groups if name.isalpha() and name != "opaque"] == ["given"]
+
+
+def test_groups_are_shown_one_a_line():
+    shown = describe_groups(
+        {"text": {"crops": 3, "restored_psnr": 21.25}, "opaque": {"crops": 1, "restored_psnr": 9}}
+    )
+    lines = shown.splitlines()
+    assert lines[0].split() == ["crops", "restored_psnr"]
+    assert lines[1].split() == ["text", "3", "21.250"]
+    assert describe_groups({}) == ""
 
 
 def test_nothing_to_validate_on_is_told(photos):

@@ -6,7 +6,19 @@ import argparse
 import functools
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cleanplate.marks import Assets
+    from cleanplate.train.loop import TrainingOptions
+
+#: Crops and peak of the learning rate where none is given: of a training, and of adapting to one mark.
+EXAMPLES, MARK_EXAMPLES = 100_000, 2_400
+LEARNING_RATE, MARK_LEARNING_RATE = 8e-4, 2e-4
+#: Adapting to a mark: its part of the marked photographs (the others keep the network from forgetting), how
+#: often it is validated, and on how much.
+MARK_SHARE = 0.75
+MARK_VALIDATIONS, MARK_VALIDATION_COUNT = 3, {"finder": 16, "restorer": 32}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,18 +36,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--logos", type=Path, metavar="DIR", help="SVG or PNG logos for marks (default: drawn shapes)"
     )
+    data.add_argument(
+        "--mark",
+        type=Path,
+        metavar="FILE.png",
+        help="adapt to this one mark (an RGBA picture), in minutes; with --init embedded",
+    )
     data.add_argument("--seed", type=int, default=0, metavar="N", help="decides every example (default: 0)")
     run = parser.add_argument_group("how it learns")
     run.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the state and the weights"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the state and the weights (default: trained/NETWORK, or trained/MARK-NETWORK)",
     )
     run.add_argument("--init", metavar="CKPT", help="'embedded', or a checkpoint to start from")
     run.add_argument(
-        "--examples", type=int, default=100_000, metavar="N", help="crops in all (default: 100000)"
+        "--join",
+        metavar="CKPT",
+        help="write joined.safetensors too: this network, and the other one of this checkpoint",
+    )
+    run.add_argument(
+        "--examples",
+        type=int,
+        metavar="N",
+        help=f"crops in all (default: {EXAMPLES}; --mark: {MARK_EXAMPLES})",
     )
     run.add_argument("--batch-size", type=int, default=12, metavar="N", help="crops a step (default: 12)")
     run.add_argument(
-        "--learning-rate", type=float, default=8e-4, metavar="RATE", help="its peak (default: 0.0008)"
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help=f"its peak (default: {LEARNING_RATE}; --mark: {MARK_LEARNING_RATE})",
     )
     run.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)")
     run.add_argument(
@@ -47,36 +80,88 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train; the weights' path goes to standard output."""
+    """Train; the path of the best weights goes to standard output."""
     import torch
 
     from cleanplate.errors import InvalidSettingError
     from cleanplate.marks.assets import find_assets, split_by_name
     from cleanplate.train.examples import ExampleSource, split_photos
     from cleanplate.train.finder import train_finder
-    from cleanplate.train.loop import TrainingOptions
     from cleanplate.train.restorer import train_restorer
 
-    options = TrainingOptions(
-        output=arguments.output,
-        examples=arguments.examples,
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        workers=arguments.workers,
-        seed=arguments.seed,
-        device=arguments.device,
-    )
+    options = _choose_options(arguments)
     if arguments.threads < 1:
         raise InvalidSettingError("threads", arguments.threads, "a whole number from 1")
     torch.set_num_threads(arguments.threads)
     kept, held_out = split_photos(arguments.photos, arguments.validation)
     find = functools.partial(find_assets, arguments.fonts, arguments.logos, options.output / "logo-cache")
-    source = ExampleSource(photos=kept, assets=find(split_by_name(0.1, inside=False)))
-    unseen = find(split_by_name(0.1, inside=True))
+    assets, unseen = find(split_by_name(0.1, inside=False)), find(split_by_name(0.1, inside=True))
+    if arguments.mark is not None:
+        assets, unseen = _put_mark(arguments.mark, assets, unseen)
+    source = ExampleSource(photos=kept, assets=assets)
     train = train_finder if arguments.network == "finder" else train_restorer
-    print(f"weights: {train(source, (held_out, unseen), options, _print_figures, arguments.init)}")
+    weights = train(source, (held_out, unseen), options, _print_figures, arguments.init)
+    print(f"weights: {weights}")
+    if arguments.join is not None:
+        print(f"both networks: {_join(arguments.network, weights, arguments.join, options.output)}")
     return 0
 
 
+def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
+    from cleanplate.train.loop import TrainingOptions
+
+    adapts = arguments.mark is not None
+    name = f"{arguments.mark.stem}-{arguments.network}" if adapts else arguments.network
+    examples = arguments.examples or (MARK_EXAMPLES if adapts else EXAMPLES)
+    if arguments.examples is not None:
+        examples = arguments.examples  # 0 is given, and refused
+    given = {
+        "output": arguments.output or Path("trained") / name,
+        "examples": examples,
+        "batch_size": arguments.batch_size,
+        "learning_rate": arguments.learning_rate,
+        "workers": arguments.workers,
+        "seed": arguments.seed,
+        "device": arguments.device,
+    }
+    if given["learning_rate"] is None:
+        given["learning_rate"] = MARK_LEARNING_RATE if adapts else LEARNING_RATE
+    if adapts and arguments.batch_size > 0:
+        steps = examples // arguments.batch_size
+        given["warmup_steps"] = steps // 10
+        given["average"] = 0.98
+        given["validate_every"] = max(1, steps // MARK_VALIDATIONS)
+        given["report_every"] = max(1, min(50, steps // 10))
+        given["validate_first"] = arguments.init is not None
+        given["validation_count"] = MARK_VALIDATION_COUNT[arguments.network]
+    return TrainingOptions(**given)
+
+
+def _put_mark(mark: Path, assets: Assets, unseen: Assets) -> tuple[Assets, Assets]:
+    """Most of what is trained on, and all that is validated on, carries the mark."""
+    from dataclasses import replace
+
+    from cleanplate.marks import read_mark
+
+    drawn = read_mark(mark)
+    return replace(assets, mark=drawn, mark_share=MARK_SHARE), replace(unseen, mark=drawn)
+
+
+def _join(network: str, weights: Path, other: str, output: Path) -> Path:
+    """One file with this network's weights and the other's of a checkpoint."""
+    from cleanplate.models.weights import load_networks, write_weights
+
+    own, others = load_networks(str(weights)), load_networks(other)
+    finder, restorer = (own.finder, others.restorer) if network == "finder" else (others.finder, own.restorer)
+    path = output / "joined.safetensors"
+    write_weights(path, {"finder": finder, "restorer": restorer}, {})
+    return path
+
+
 def _print_figures(line: dict[str, Any]) -> None:
-    print("  ".join(f"{key} {value}" for key, value in line.items()), file=sys.stderr, flush=True)
+    from cleanplate.train.validation import describe_groups
+
+    shown = {key: value for key, value in line.items() if key != "groups"}
+    print("  ".join(f"{key} {value}" for key, value in shown.items()), file=sys.stderr, flush=True)
+    if "groups" in line:
+        print(describe_groups(line["groups"]), file=sys.stderr, flush=True)

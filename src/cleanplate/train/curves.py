@@ -15,6 +15,8 @@ PANEL_SIZE = (420, 220)
 MARGIN_PX = 34
 COLUMNS = 3
 INK, GRID, TRAINING, VALIDATION = (40, 40, 40), (225, 225, 225), (31, 119, 180), (214, 90, 14)
+#: What the best weights are chosen by: its best point is ringed.
+GOAL = "validation goal"
 #: Not worth a panel.
 LEFT_OUT = {"step", "examples_per_second"}
 
@@ -71,6 +73,12 @@ def _draw_panel(name: str, curve: Curve) -> Image.Image:
     points = [(float(x), float(y)) for x, y in zip(across, down, strict=True)]
     colour = VALIDATION if name.startswith("validation") else TRAINING
     pen.line(points, fill=colour, width=2)
+    if name == GOAL:
+        best = int(values.argmax())
+        pen.ellipse(
+            (points[best][0] - 5, points[best][1] - 5, points[best][0] + 5, points[best][1] + 5), outline=INK
+        )
+        pen.text((right, 8), f"best {values[best]:.4g} at {steps[best]:.0f}", fill=INK, anchor="ra")
     pen.ellipse((points[-1][0] - 3, points[-1][1] - 3, points[-1][0] + 3, points[-1][1] + 3), fill=colour)
     pen.text((left, 8), f"{name}  {values[-1]:.4g}", fill=INK)
     pen.text((left, bottom + 8), f"step {steps[0]:.0f}", fill=INK)

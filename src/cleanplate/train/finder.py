@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from cleanplate.marks.assets import Assets
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.weights import load_networks
@@ -30,7 +28,7 @@ def train_finder(
     report: Callable[[dict[str, Any]], None],
     init: str | None = None,
 ) -> Path:
-    """Train a finder; returns the path of its weights.
+    """Train a finder; returns the path of its best weights.
 
     validation: photographs and assets that training does not see. init: `embedded` or a checkpoint to start
     from; None: ImageNet weights for the encoder (extra `train`).
@@ -46,5 +44,5 @@ def train_finder(
     def examples(seed: int) -> Examples:
         return Examples(source, make_finder_examples, seed)
 
-    validate: Callable[[nn.Module], dict[str, float]] = make_finder_validation(*validation, VALIDATION_PHOTOS)
+    validate = make_finder_validation(*validation, options.validation_count or VALIDATION_PHOTOS)
     return train("finder", network, groups, examples, finder_loss, validate, options, report)

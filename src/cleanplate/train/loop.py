@@ -1,8 +1,9 @@
 """One training loop for every network: resumable at any moment, with averaged weights and curves as data.
 
 In the output folder: `state.ckpt` (everything needed to go on; a pickle of this program's own, read back
-under `weights_only`), `log.jsonl` (a line a report), `curves.png` (the same as a picture) and
-`<name>.safetensors` (averaged weights, for `--model`).
+under `weights_only`), `log.jsonl` (a line a report), `curves.png` (the same as a picture), `validation.txt`
+(the last validation as a table), `<name>.safetensors` (averaged weights, for `--model`) and
+`<name>-best.safetensors` (those of the validation with the best goal figure).
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from cleanplate.errors import InvalidSettingError, ModelError
 from cleanplate.models.weights import write_weights
 from cleanplate.train.curves import draw_curves
 from cleanplate.train.examples import Example, Examples
+from cleanplate.train.validation import Scores, Validate, describe_groups
 
 Loss = Callable[[Any, Example], tuple[Tensor, dict[str, float]]]
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.png"
+TABLE_NAME = "validation.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,15 @@ class TrainingOptions:
     """Steps between two lines of the log."""
 
     validate_every: int = 500
-    """Steps between two validations."""
+    """Steps between two validations; there is one at the end too."""
+
+    validate_first: bool = False
+    """Whether there is one before the first step: weights to start from are then kept where none get
+    better."""
+
+    validation_count: int | None = None
+    """Photographs or crops in the validation set, from 1; None: as many as the network's own training
+    takes."""
 
     save_every: int = 100
     """Steps between two savings of the state; it is saved at the end and when interrupted too."""
@@ -77,6 +88,8 @@ class TrainingOptions:
             self._want(name, getattr(self, name) >= 1, "a whole number from 1")
         for name in ("workers", "seed", "warmup_steps"):
             self._want(name, getattr(self, name) >= 0, "a whole number from 0")
+        count = self.validation_count
+        self._want("validation_count", count is None or count >= 1, "a whole number from 1, or nothing")
         self._want("examples", self.examples >= self.batch_size, f"at least one batch ({self.batch_size})")
         self._want("learning_rate", self.learning_rate > 0, "a number above 0")
         self._want("average", 0 <= self.average < 1, "a share from 0 up to, not including, 1")
@@ -88,13 +101,16 @@ class TrainingOptions:
 
 @dataclass(eq=False)
 class TrainingState:
-    """What a run has reached. `scores` are those of the last validation."""
+    """What a run has reached. `scores` are the figures of the last validation, `best` the best goal so far
+    and `best_step` its step."""
 
     network: nn.Module
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
     scores: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    best_step: int = 0
 
 
 def train(
@@ -103,16 +119,17 @@ def train(
     parameter_groups: list[dict[str, Any]],
     examples: Callable[[int], Examples],
     loss: Loss,
-    validate: Callable[[nn.Module], dict[str, float]],
+    validate: Validate,
     options: TrainingOptions,
     report: Callable[[dict[str, Any]], None],
 ) -> Path:
-    """Train until `options.examples` crops have been seen; returns the weights' path.
+    """Train until `options.examples` crops have been seen; returns the path of the best weights.
 
     parameter_groups: for AdamW; each may carry `scale`, a factor on the learning rate. examples: seed ->
-    dataset. validate: network on its device -> figures. report: gets a dict of figures now and then.
-    Ctrl-C saves the state before it goes through. Raises ModelError where the folder's state is another
-    network's or damaged.
+    dataset. validate: network on its device -> scores; the weights with the best goal are kept beside the
+    last. report: gets a dict of figures now and then. Without a validation yet, the path is that of the
+    last weights. Ctrl-C saves the state before it goes through. Raises ModelError where the folder's state
+    is another network's or damaged.
     """
     device = torch.device(options.device)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -124,7 +141,10 @@ def train(
     if state_path.exists():
         _load_state(state, state_path, device)
     total_steps, tally = options.examples // options.batch_size, _Tally()
+    best_path = options.output / f"{name}-best.safetensors"
     try:
+        if options.validate_first and state.step == 0:
+            _validate(name, state, validate, options, best_path, report)
         for batch in _batches(
             examples(options.seed * 1_000_003 + state.step), options, total_steps - state.step
         ):
@@ -132,14 +152,13 @@ def train(
             if state.step % options.report_every == 0:
                 _log(options.output, report, {"step": state.step, **tally.take(options.batch_size)})
             if state.step % options.validate_every == 0 or state.step == total_steps:
-                state.scores = validate(state.averaged)
-                _log(options.output, report, {"step": state.step, "validation": _round(state.scores)})
+                _validate(name, state, validate, options, best_path, report)
             if state.step % options.save_every == 0:
                 _save_all(name, state, state_path, weights_path)
     finally:
         _save_all(name, state, state_path, weights_path)
         draw_curves(options.output / LOG_NAME, options.output / CURVES_NAME)
-    return weights_path
+    return best_path if best_path.exists() else weights_path
 
 
 def learning_rate_at(step: int, total_steps: int, options: TrainingOptions) -> float:
@@ -216,6 +235,37 @@ def _batches(examples: Examples, options: TrainingOptions, count: int) -> Iterat
     yield from islice(loader, count)
 
 
+def _validate(
+    name: str,
+    state: TrainingState,
+    validate: Validate,
+    options: TrainingOptions,
+    best_path: Path,
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    """Score the averaged weights, log it, and keep them where they are the best so far."""
+    scores = validate(state.averaged)
+    state.scores = {**scores.figures, "goal": scores.goal}
+    line = {"step": state.step, "validation": _round(state.scores)}
+    if scores.groups:
+        line["groups"] = {key: _round(figures) for key, figures in scores.groups.items()}
+    _log(options.output, report, line)
+    (options.output / TABLE_NAME).write_text(_describe(state.step, scores), encoding="utf-8")
+    if state.best is None or scores.goal > state.best:
+        state.best, state.best_step = scores.goal, state.step
+        write_weights(best_path, {name: state.averaged}, _metadata(state))
+
+
+def _describe(step: int, scores: Scores) -> str:
+    figures = "\n".join(f"{key:<16}{value:.4f}" for key, value in scores.figures.items())
+    return f"step {step}\n{figures}\ngoal            {scores.goal:.4f}\n\n{describe_groups(scores.groups)}\n"
+
+
+def _metadata(state: TrainingState) -> dict[str, str]:
+    scores = {f"validation_{key}": f"{value:.4f}" for key, value in state.scores.items()}
+    return {"step": str(state.step), **scores}
+
+
 def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: Path) -> None:
     temporary = state_path.with_name(state_path.name + ".tmp")
     content = {
@@ -224,11 +274,12 @@ def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: P
         "optimizer": state.optimizer.state_dict(),
         "step": state.step,
         "scores": state.scores,
+        "best": state.best,
+        "best_step": state.best_step,
     }
     torch.save(content, temporary)
     temporary.replace(state_path)
-    scores = {f"validation_{key}": f"{value:.4f}" for key, value in state.scores.items()}
-    write_weights(weights_path, {name: state.averaged}, {"step": str(state.step), **scores})
+    write_weights(weights_path, {name: state.averaged}, _metadata(state))
 
 
 def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
@@ -238,6 +289,7 @@ def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
         state.averaged.load_state_dict(content["averaged"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.step, state.scores = content["step"], content["scores"]
+        state.best, state.best_step = content.get("best"), content.get("best_step", 0)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as exc:
         cause = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise ModelError(

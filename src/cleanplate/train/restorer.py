@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from cleanplate.marks.assets import Assets
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
@@ -35,7 +33,7 @@ def train_restorer(
     report: Callable[[dict[str, Any]], None],
     init: str | None = None,
 ) -> Path:
-    """Train a restorer; returns the path of its weights. Arguments: see `train_finder`.
+    """Train a restorer; returns the path of its best weights. Arguments: see `train_finder`.
 
     init: `embedded`, a checkpoint with a restorer to go on from, or one with a finder alone to begin with;
     None: ImageNet weights for the encoder (extra `train`).
@@ -48,9 +46,7 @@ def train_restorer(
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)
 
-    validate: Callable[[nn.Module], dict[str, float]] = make_restorer_validation(
-        *validation, VALIDATION_CROPS
-    )
+    validate = make_restorer_validation(*validation, options.validation_count or VALIDATION_CROPS)
     return train("restorer", network, groups, examples, restorer_loss, validate, options, report)
 
 

@@ -1,9 +1,16 @@
-"""Validation while training: a fixed set of marked photographs, the same in every run."""
+"""Validation while training: a fixed set of marked photographs, the same in every run.
+
+What chooses the best weights is not the loss but the figure that this project is judged by: the finder's
+masks and how often it touches what is clean, the restorer's photograph after everything that a repair does
+with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,84 +19,138 @@ from torch import Tensor, nn
 
 from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
-from cleanplate.marks.sample import MarkedPhoto, sample_marked
-from cleanplate.structures import BoolArray
-from cleanplate.train.examples import MARKED_OPACITY, ExampleSource, load_photo, make_restorer_examples
+from cleanplate.marks.sample import KINDS, MarkedPhoto, sample_marked
+from cleanplate.metrics import MaskTally, masked_psnr, masked_rmse
+from cleanplate.remove.base import Crop
+from cleanplate.remove.choose import Prediction, restore_crop
+from cleanplate.structures import BoolArray, Box, FloatArray
+from cleanplate.train.examples import MARKED_OPACITY, imitate_finder, load_photo
 
 LONG_SIDE_PX = 1024
+#: The finder: more than this part of a clean photograph's pixels found is a photograph touched.
+TOUCHED_SHARE = 0.0005
+#: The restorer: photographs are at most so large, crops so.
+CROP_PHOTO_PX, CROP_PX = 1600, 256
+#: A crop with fewer marked pixels shows no mark to speak of.
+LEAST_MARKED_PX = 50
+#: A mark counts as found when this share of its pixels is; a crop as repaired when it rises by this.
+FOUND_SHARE, REPAIRED_GAIN_DB = 0.5, 3.0
+MOST_DB = 60.0
+#: Upper ends of the bands of opacity, as in evaluation.
+OPACITY_BANDS = ((0.35, "under .35"), (0.6, ".35-.6"), (0.86, ".6-.86"), (np.inf, "opaque"))
+
+Figures = dict[str, float]
+Row = TypeVar("Row")
 
 
-def make_finder_validation(
-    photos: Sequence[Path], assets: Assets, count: int, seed: int = 7
-) -> Callable[[nn.Module], dict[str, float]]:
+@dataclass(frozen=True)
+class Scores:
+    """What a validation gives.
+
+    figures: by name, over the whole set. goal: what the best weights are chosen by, more is better. groups:
+    the same kind of figures for each kind of mark and each band of opacity.
+    """
+
+    figures: Figures
+    goal: float
+    groups: dict[str, Figures] = field(default_factory=dict)
+
+
+Validate = Callable[[nn.Module], Scores]
+
+
+def describe_groups(groups: dict[str, Figures]) -> str:
+    """The groups as a plain table, one a line; nothing where there are none.
+
+    >>> print(describe_groups({"text": {"photographs": 2, "f1": 0.5}}))
+                photographs           f1
+    text                  2        0.500
+    """
+    if not groups:
+        return ""
+    names = list(next(iter(groups.values())))
+    lines = [" " * 11 + "".join(f"{name:>12} " for name in names).rstrip()]
+    for key, figures in groups.items():
+        cells = (f"{v:12d} " if isinstance(v, int) else f"{v:12.3f} " for v in figures.values())
+        lines.append(f"{key:<11}{''.join(cells).rstrip()}")
+    return "\n".join(lines)
+
+
+def make_finder_validation(photos: Sequence[Path], assets: Assets, count: int, seed: int = 7) -> Validate:
     """A function that scores a finder on `count` marked photographs and half as many clean ones.
 
-    It returns `f1`, `iou` (over all pixels together, at probability 0.5) and `clean_touched`, the share of
-    clean photographs with more than 0.05 % of their pixels found.
+    Its figures: `f1`, `iou` (over all pixels together, at probability 0.5), `mean_f1` (of the marked
+    photographs), `found` (share of them whose marks were found) and `clean_touched`, the share of clean
+    photographs with more than 0.05 % of their pixels found. The goal is `mean_f1 - clean_touched`.
     """
     samples = [
         _draw(photos, assets, seed, index, clean=index >= count) for index in range(count + count // 2)
     ]
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        shared = found = true = 0.0
-        touched = clean = 0
+    def validate(network: nn.Module) -> Scores:
+        touched: list[bool] = []
+        rows: list[tuple[MarkedPhoto, MaskTally]] = []
         for sample in samples:
             mask = _find(network, sample.marked)
-            truth = sample.alpha > MARKED_OPACITY
             if sample.kind == "clean":
-                clean += 1
-                touched += bool(mask.mean() > 0.0005)
-                continue
-            shared += float((mask & truth).sum())
-            found += float(mask.sum())
-            true += float(truth.sum())
-        return {
-            "f1": 2 * shared / max(1.0, found + true),
-            "iou": shared / max(1.0, found + true - shared),
-            "clean_touched": touched / max(1, clean),
+                touched.append(bool(mask.mean() > TOUCHED_SHARE))
+            else:
+                rows.append((sample, MaskTally.of(mask, np.asarray(sample.alpha > MARKED_OPACITY))))
+        pooled = sum((tally for _, tally in rows), MaskTally())
+        every = _summarise_masks([tally for _, tally in rows])
+        figures = {
+            "f1": pooled.f1,
+            "iou": pooled.iou,
+            "mean_f1": every["f1"],
+            "found": every["found"],
+            "clean_touched": float(np.mean(touched)) if touched else 0.0,
         }
+        groups = _group([(sample.kind, sample.opacity, tally) for sample, tally in rows], _summarise_masks)
+        return Scores(figures, figures["mean_f1"] - figures["clean_touched"], groups)
 
     return validate
 
 
-def make_restorer_validation(
-    photos: Sequence[Path], assets: Assets, count: int, seed: int = 7
-) -> Callable[[nn.Module], dict[str, float]]:
-    """A function that scores a restorer on `count` crops with an imitated finder.
+@dataclass(frozen=True, eq=False)
+class _MarkedCrop:
+    """A crop with an imitated finder's probability, and the truth of it."""
 
-    It returns `matte_error` (mean absolute, near the mark), `opacity_error` (inside it), `background_psnr`
-    and `input_psnr` (dB inside the mark, mean over crops).
+    marked: FloatArray
+    clean: FloatArray
+    matte: FloatArray
+    alpha: FloatArray
+    probability: FloatArray
+    kind: str
+    opacity: float
+
+    @property
+    def inside(self) -> BoolArray:
+        return np.asarray(self.alpha > MARKED_OPACITY, bool)
+
+
+def make_restorer_validation(photos: Sequence[Path], assets: Assets, count: int, seed: int = 7) -> Validate:
+    """A function that scores a restorer on `count` crops, every kind of mark as often.
+
+    The network sees an imitated finder's answer; which pixels may be repaired is known, so that the finder's
+    faults are not the restorer's.
+    Its figures: `restored_psnr` and `input_psnr` (dB inside the mark, mean over crops, after and before all
+    that a repair does: separation, unblending, filling, leaving alone), `repaired` (share that rises by 3
+    dB), `worse` (share that falls at all), `background_psnr` (the network's own photograph), `matte_error`
+    (mean absolute, near the mark) and `opacity_error` (inside it). The goal is `restored_psnr`.
+    Raises UsageError where no crop shows a mark.
     """
-    source = ExampleSource(photos=tuple(photos), assets=assets, per_photo=1, clean_share=0.0)
-    crops = [
-        make_restorer_examples(source, np.random.default_rng((seed, index)))[0] for index in range(count)
-    ]
-    crops = [crop for crop in crops if int((crop["alpha"] > MARKED_OPACITY).sum()) > 50]
+    assets = replace(assets, mark_share=1.0)
+    drawn = [_draw_crop(photos, assets, seed, index) for index in range(count)]
+    crops = [crop for crop in drawn if int(crop.inside.sum()) > LEAST_MARKED_PX]
     if not crops:
         raise UsageError("no validation crop shows a mark; give more or larger photographs to validate on")
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        rows = []
-        for crop in crops:
-            with torch.no_grad():
-                planes = network(crop["image"][None].to(_device_of(network)))
-                planes = {name: plane.cpu() for name, plane in planes.items()}
-            inside = crop["alpha"][0] > MARKED_OPACITY
-            near = torch.nn.functional.max_pool2d(inside.float()[None], 7, 1, 3)[0] > 0
-            matte_error = (planes["matte"][0, 0].sigmoid() - crop["matte"][0]).abs()[near].mean()
-            opacity_error = (planes["opacity"][0, 0] - crop["alpha"][0]).abs()[inside].mean()
-            background = planes["background"][0].clamp(0, 1)
-            rows.append(
-                (
-                    float(matte_error),
-                    float(opacity_error),
-                    _psnr(background, crop["clean"], inside),
-                    _psnr(crop["image"][:3], crop["clean"], inside),
-                )
-            )
-        names = ("matte_error", "opacity_error", "background_psnr", "input_psnr")
-        return dict(zip(names, (float(v) for v in np.mean(rows, axis=0)), strict=True))
+    def validate(network: nn.Module) -> Scores:
+        rows = [_score_crop(network, crop) for crop in crops]
+        figures = _summarise_crops(rows)
+        marks = [(crop.kind, crop.opacity, row) for crop, row in zip(crops, rows, strict=True)]
+        groups = _group(marks, _summarise_crops)
+        return Scores({k: v for k, v in figures.items() if k != "crops"}, figures["restored_psnr"], groups)
 
     return validate
 
@@ -98,6 +159,90 @@ def _draw(photos: Sequence[Path], assets: Assets, seed: int, index: int, clean: 
     rng = np.random.default_rng((seed, index))
     photo = load_photo(photos[index % len(photos)], rng, LONG_SIDE_PX)
     return sample_marked(photo, rng, assets, kind="clean" if clean else None)
+
+
+def _draw_crop(photos: Sequence[Path], assets: Assets, seed: int, index: int) -> _MarkedCrop:
+    rng = np.random.default_rng((seed, index))
+    photo = load_photo(photos[index % len(photos)], rng, CROP_PHOTO_PX)
+    kind = None if assets.mark is not None else KINDS[index % len(KINDS)]
+    sample = sample_marked(photo, rng, assets, kind=kind)
+    height, width = sample.alpha.shape
+    marked = np.flatnonzero(sample.alpha > MARKED_OPACITY)
+    place = int(marked[rng.integers(len(marked))]) if len(marked) else int(rng.integers(height * width))
+    row, column = (centre + int(rng.integers(-80, 80)) for centre in divmod(place, width))
+    top = int(np.clip(row - CROP_PX // 2, 0, max(0, height - CROP_PX)))
+    left = int(np.clip(column - CROP_PX // 2, 0, max(0, width - CROP_PX)))
+    where = slice(top, top + CROP_PX), slice(left, left + CROP_PX)
+    alpha = np.ascontiguousarray(sample.alpha[where])
+    return _MarkedCrop(
+        marked=_to_float(sample.marked[where]),
+        clean=_to_float(sample.clean[where]),
+        matte=np.ascontiguousarray(sample.matte[where]),
+        alpha=alpha,
+        probability=imitate_finder(alpha > MARKED_OPACITY, rng),
+        kind=sample.kind,
+        opacity=sample.opacity,
+    )
+
+
+def _score_crop(network: nn.Module, crop: _MarkedCrop) -> Figures:
+    image = torch.from_numpy(np.dstack([crop.marked, crop.probability]).transpose(2, 0, 1)[None].copy())
+    with torch.no_grad():
+        planes = {name: plane.cpu() for name, plane in network(image.to(_device_of(network))).items()}
+    matte, opacity = planes["matte"][0, 0].sigmoid().numpy(), planes["opacity"][0, 0].numpy()
+    background = np.clip(_channels_last(planes["background"][0]), 0, 1)
+    inside = crop.inside
+    near = torch.nn.functional.max_pool2d(torch.from_numpy(inside).float()[None], 7, 1, 3)[0].numpy() > 0
+    restored = _restore(crop, Prediction(matte, opacity, background))
+    before = _psnr(crop.marked, crop.clean, inside)
+    after = _psnr(restored, crop.clean, inside)
+    return {
+        "input_psnr": before,
+        "restored_psnr": after,
+        "repaired": float(after >= before + REPAIRED_GAIN_DB),
+        "worse": float(after < before),
+        "background_psnr": _psnr(background, crop.clean, inside),
+        "matte_error": float(np.abs(matte - crop.matte)[near].mean()),
+        "opacity_error": float(np.abs(opacity - crop.alpha)[inside].mean()),
+    }
+
+
+def _restore(crop: _MarkedCrop, prediction: Prediction) -> FloatArray:
+    """What a repair makes of the crop where the finder marks the right pixels."""
+    height, width = crop.alpha.shape
+    given = Crop(crop.marked, crop.probability, crop.inside, Box(0, 0, width, height))
+    removal = restore_crop(given, prediction)
+    return np.where(removal.changed[..., None], np.clip(removal.rgb, 0, 1), crop.marked).astype(np.float32)
+
+
+def _summarise_masks(tallies: Sequence[MaskTally]) -> Figures:
+    nothing = not tallies
+    return {
+        "photographs": len(tallies),
+        "f1": 0.0 if nothing else float(np.mean([tally.f1 for tally in tallies])),
+        "iou": 0.0 if nothing else float(np.mean([tally.iou for tally in tallies])),
+        "found": 0.0 if nothing else float(np.mean([tally.recall >= FOUND_SHARE for tally in tallies])),
+    }
+
+
+def _summarise_crops(rows: Sequence[Figures]) -> Figures:
+    return {"crops": len(rows)} | {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _group(
+    marks: Sequence[tuple[str, float, Row]], summarise: Callable[[Sequence[Row]], Figures]
+) -> dict[str, Figures]:
+    """Figures by kind, then by opacity. marks: (kind, opacity, row)."""
+    groups: dict[str, list[Row]] = {}
+    for kind, _, row in sorted(marks, key=lambda mark: mark[0]):
+        groups.setdefault(kind, []).append(row)
+    below = -np.inf
+    for end, name in OPACITY_BANDS:
+        members = [row for _, opacity, row in marks if below <= opacity < end]
+        below = end
+        if members:
+            groups[name] = members
+    return {name: summarise(members) for name, members in groups.items()}
 
 
 def _find(network: nn.Module, rgb_u8: NDArray[np.uint8]) -> BoolArray:
@@ -113,6 +258,16 @@ def _device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _psnr(image: Tensor, truth: Tensor, inside: Tensor) -> float:
-    error = float(((image - truth) ** 2)[:, inside].mean())
-    return float(-10 * np.log10(max(error, 1e-8)))
+def _channels_last(planes: Tensor) -> FloatArray:
+    return np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+
+
+def _to_float(rgb_u8: NDArray[np.uint8]) -> FloatArray:
+    return np.ascontiguousarray(rgb_u8).astype(np.float32) / np.float32(255)
+
+
+def _psnr(image: FloatArray, truth: FloatArray, inside: BoolArray) -> float:
+    """dB inside the mark, at most MOST_DB."""
+    if masked_rmse(image, truth, inside) == 0:
+        return MOST_DB
+    return min(MOST_DB, masked_psnr(image, truth, inside))
