@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, Response
 
 from cleanplate.review.refusal import RefusalError
@@ -78,11 +78,7 @@ class Gate:
 
     def admits(self, cookie_header: str) -> bool:
         """Whether a Cookie header has the secret."""
-        try:
-            morsel = SimpleCookie(cookie_header).get(self.cookie)
-        except CookieError:
-            return False
-        return morsel is not None and _is_same(morsel.value, self._secret)
+        return _is_same(cookie_parser(cookie_header).get(self.cookie, ""), self._secret)
 
     def check(self, scope: Scope) -> RefusalError | None:
         """Why a request is refused; None: it is not."""

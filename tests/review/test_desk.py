@@ -1,0 +1,444 @@
+"""What a person can do to photographs, through the endpoints; and that it lasts."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cleanplate.engine.run import repair_folder
+from cleanplate.errors import OutputInUseError, UsageError
+from cleanplate.report import photo_id
+from cleanplate.review.desk import read_run_settings
+from cleanplate.settings import RepairSettings
+from tests.engine.simple import draw_photo, leftovers
+from tests.review.scene import (
+    SETTINGS,
+    build,
+    build_slowly,
+    ids_by_name,
+    open_client,
+    open_desk,
+    read_events,
+    run_batch,
+    sha256,
+    square_mask,
+    wait_for_queue,
+    wait_until,
+    with_threshold,
+)
+
+PNG = {"Content-Type": "image/png"}
+
+
+def act(client, photo_id, action, **body):
+    return client.post(f"/api/photos/{photo_id}/{action}", **({"json": body} if body else {}))
+
+
+def paint(client, photo_id, png=None):
+    return client.put(f"/api/photos/{photo_id}/mask", content=png or square_mask(), headers=PNG)
+
+
+def review_of(client, photo_id):
+    return client.get(f"/api/photos/{photo_id}").json()["review"]
+
+
+def read_journal(output):
+    lines = (output / ".cleanplate" / "journal.jsonl").read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def read_rgb(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_every_photograph_is_listed_with_what_the_review_knows(client, ids):
+    listed = client.get("/api/photos").json()["photos"]
+    assert {photo["name"] for photo in listed} == set(ids)
+    nothing = {"decision": None, "redone": False, "painted": False, "revision": 0, "job": None}
+    assert all(photo["review"] == nothing for photo in listed)
+    one = client.get(f"/api/photos/{ids['a.png']}").json()
+    assert one["verdict"] == "repaired"
+    assert one["pictures"]["after"] == f"/pictures/{ids['a.png']}/after"
+    assert client.get("/api/photos/0000000000000000").status_code == 404
+
+
+def test_again_under_a_painted_mask_rewrites_what_is_painted_and_nothing_else(
+    client, desk, ids, inputs, output
+):
+    before = sha256(output / "clean.png")
+    assert paint(client, ids["clean.png"]).json()["review"]["painted"]
+    answer = act(client, ids["clean.png"], "again", mask=True, method="opencv")
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["action"], job["method"], job["mask"], job["state"]) == ("again", "opencv", True, "waiting")
+    assert wait_for_queue(desk)["finished"] == 1
+    assert sha256(output / "clean.png") != before
+    changed = (read_rgb(output / "clean.png") != read_rgb(inputs / "clean.png")).any(axis=2)
+    assert changed[20:40, 30:50].any()
+    changed[20:40, 30:50] = False
+    assert not changed.any()
+    assert leftovers(output) == []
+    photo = client.get(f"/api/photos/{ids['clean.png']}").json()
+    assert photo["verdict"] == "repaired"
+    assert photo["review"] == {**photo["review"], "redone": True, "decision": None, "job": None}
+    assert (output / ".cleanplate" / "masks" / "clean.png.png").is_file()
+
+
+def test_again_with_another_threshold_looks_anew(client, desk, ids, output):
+    before = sha256(output / "faint.png")
+    act(client, ids["faint.png"], "again", threshold=0.0005)
+    wait_for_queue(desk)
+    assert sha256(output / "faint.png") != before
+    assert client.get(f"/api/photos/{ids['faint.png']}").json()["verdict"] == "repaired"
+
+
+def test_keeping_the_original_gives_its_bytes_back(client, desk, ids, inputs, output):
+    assert sha256(output / "a.png") != sha256(inputs / "a.png")
+    assert act(client, ids["a.png"], "keep").status_code == 202
+    wait_for_queue(desk)
+    assert sha256(output / "a.png") == sha256(inputs / "a.png")
+    assert review_of(client, ids["a.png"])["decision"] == "kept"
+    # and done again, it is a repaired one, about which nothing is decided
+    act(client, ids["a.png"], "again")
+    wait_for_queue(desk)
+    assert sha256(output / "a.png") != sha256(inputs / "a.png")
+    assert review_of(client, ids["a.png"])["decision"] is None
+
+
+def test_approving_and_taking_it_back(client, ids):
+    answer = act(client, ids["a.png"], "approve")
+    assert (answer.status_code, answer.json()["review"]["decision"]) == (200, "approved")
+    assert act(client, ids["a.png"], "reopen").json()["review"]["decision"] is None
+    assert act(client, ids["b.jpg"], "reopen").json()["review"]["decision"] is None
+
+
+def test_approving_many_at_once(client, ids):
+    chosen = [ids["a.png"], ids["b.jpg"], ids["broken.jpg"], "0" * 16, ids["a.png"]]
+    answer = client.post("/api/approve", json={"ids": chosen}).json()
+    assert [photo["id"] for photo in answer["photos"]] == chosen[:2]
+    assert {refused["id"] for refused in answer["refused"]} == {ids["broken.jpg"], "0" * 16}
+
+
+def test_decisions_and_painted_masks_outlive_a_restart(client, desk, ids, output):
+    act(client, ids["a.png"], "approve")
+    act(client, ids["b.jpg"], "keep")
+    act(client, ids["clean.png"], "approve")
+    act(client, ids["clean.png"], "reopen")
+    paint(client, ids["faint.png"])
+    wait_for_queue(desk)
+    desk.close()
+    later = open_desk(output)
+    told = {
+        photo["name"]: photo["review"] for photo in open_client(later).get("/api/photos").json()["photos"]
+    }
+    later.close()
+    assert told["a.png"]["decision"] == "approved"
+    assert told["b.jpg"]["decision"] == "kept"
+    assert told["b.jpg"]["redone"]
+    assert told["clean.png"]["decision"] is None
+    assert told["faint.png"]["painted"]
+
+
+def test_a_later_run_undoes_nothing_that_a_person_chose(inputs, output):
+    desk = open_desk(output)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        act(client, ids["a.png"], "approve")
+        act(client, ids["b.jpg"], "keep")
+        paint(client, ids["clean.png"])
+        act(client, ids["clean.png"], "again", mask=True)
+        wait_for_queue(desk)
+    chosen = {name: sha256(output / name) for name in ("a.png", "b.jpg", "clean.png")}
+    for settings in (SETTINGS, with_threshold(0.0005)):
+        summary = repair_folder(inputs, output, settings, pipeline=build(settings))
+        done = {outcome.relative for outcome in summary.outcomes}
+        assert done == {"broken.jpg"} if settings is SETTINGS else {"broken.jpg", "faint.png", "large.png"}
+        assert {name: sha256(output / name) for name in chosen} == chosen
+    (output / "b.jpg").unlink()  # what is gone is made again
+    summary = repair_folder(inputs, output, SETTINGS, pipeline=build(SETTINGS))
+    assert "b.jpg" in {outcome.relative for outcome in summary.outcomes}
+
+
+def test_an_approval_is_of_one_result(inputs, output):
+    desk = open_desk(output)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        act(client, ids["faint.png"], "approve")
+    (output / "faint.png").unlink()
+    settings = with_threshold(0.0005)
+    repair_folder(inputs, output, settings, pipeline=build(settings))
+    desk = open_desk(output)
+    assert open_client(desk).get(f"/api/photos/{ids['faint.png']}").json()["review"]["decision"] is None
+    desk.close()
+
+
+def test_never_two_jobs_on_one_photograph(output):
+    desk = open_desk(output, build_slowly)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        answers = []
+        together = threading.Barrier(6)
+
+        def ask(action):
+            together.wait()
+            answers.append(act(client, ids["a.png"], action).status_code)
+
+        threads = [threading.Thread(target=ask, args=(action,)) for action in ("again", "keep") * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers) == [202, 409, 409, 409, 409, 409]
+        assert wait_for_queue(desk)["total"] == 1
+        assert act(client, ids["a.png"], "again").status_code == 202
+
+
+def test_a_broken_photograph_fails_alone_and_says_why(client, desk, ids, output):
+    lines = read_journal(output)
+    act(client, ids["broken.jpg"], "again")
+    act(client, ids["a.png"], "again", method="opencv")
+    wait_for_queue(desk)
+    failed = [job for kind, job in read_events(desk) if kind == "job" and job["state"] == "failed"]
+    assert [job["name"] for job in failed] == ["broken.jpg"]
+    assert "JPEG" in failed[0]["cause"]
+    assert failed[0]["remedy"]
+    added = read_journal(output)[len(lines) :]
+    assert [line["outcome"]["relative"] for line in added if line["kind"] == "finished"] == ["a.png"]
+    assert act(client, ids["broken.jpg"], "approve").status_code == 409
+    assert paint(client, ids["broken.jpg"]).status_code == 422
+
+
+def test_a_photograph_that_was_mended_gets_its_first_result(client, desk, ids, inputs, output):
+    draw_photo(inputs / "broken.jpg", seed=7)
+    assert paint(client, ids["broken.jpg"]).status_code == 200
+    act(client, ids["broken.jpg"], "again")
+    wait_for_queue(desk)
+    assert (output / "broken.jpg").is_file()
+    assert act(client, ids["broken.jpg"], "approve").status_code == 200
+
+
+def test_a_failure_leaves_the_earlier_result_and_the_journal_as_they_were(client, desk, ids, inputs, output):
+    act(client, ids["a.png"], "approve")
+    (inputs / "a.png").unlink()
+    before, lines = sha256(output / "a.png"), len(read_journal(output))
+    act(client, ids["a.png"], "again")
+    assert wait_for_queue(desk)["failed"] == 1
+    assert sha256(output / "a.png") == before
+    assert len(read_journal(output)) == lines
+    assert review_of(client, ids["a.png"])["decision"] == "approved"
+
+
+def test_a_result_that_somebody_changed_is_set_aside_not_lost(client, desk, ids, output):
+    (output / "a.png").write_bytes(b"retouched by hand")
+    act(client, ids["a.png"], "again")
+    wait_for_queue(desk)
+    assert (output / ".cleanplate" / "replaced" / "a.png").read_bytes() == b"retouched by hand"
+
+
+def test_a_file_in_the_way_stays(client, desk, ids, inputs, output):
+    draw_photo(inputs / "broken.jpg", seed=7)
+    (output / "broken.jpg").write_bytes(b"somebody else's")
+    act(client, ids["broken.jpg"], "again")
+    assert wait_for_queue(desk)["failed"] == 1
+    assert (output / "broken.jpg").read_bytes() == b"somebody else's"
+
+
+def test_results_keep_the_runs_format_and_names(tmp_path):
+    draw_photo(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "b.jpg").write_bytes(b"")
+    settings = RepairSettings(threshold=0.01, format="png")
+    output = run_batch(tmp_path / "in", tmp_path / "out", settings)
+    draw_photo(tmp_path / "in" / "b.jpg", seed=3)
+    desk = open_desk(output)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        assert desk.settings == settings
+        act(client, ids["a.jpg"], "keep")
+        act(client, ids["b.jpg"], "again")
+        wait_for_queue(desk)
+    for name in ("a.png", "b.png"):
+        assert (output / name).read_bytes().startswith(b"\x89PNG")
+    assert not repair_folder(tmp_path / "in", output, settings, pipeline=build(settings)).outcomes
+
+
+def test_one_mask_for_all_photographs_like_this_one(client, desk, ids, output):
+    kinds = ("a.png", "b.jpg", "clean.png", "faint.png")
+    before = {name: sha256(output / name) for name in (*kinds, "large.png")}
+    assert client.get(f"/api/photos/{ids['a.png']}/alike").status_code == 409
+    paint(client, ids["a.png"])
+    act(client, ids["faint.png"], "approve")
+    alike = client.get(f"/api/photos/{ids['a.png']}/alike").json()
+    assert alike == {
+        "ids": [ids["b.jpg"], ids["clean.png"]],
+        "skipped": {"decided": 1, "busy": 0, "elsewhere": 2},
+    }
+    wrong = act(client, ids["a.png"], "apply", ids=[ids["large.png"]])
+    assert wrong.status_code == 422
+    answer = act(client, ids["a.png"], "apply", method="opencv")
+    assert [job["id"] for job in answer.json()["jobs"]] == alike["ids"]
+    wait_for_queue(desk)
+    for name in ("b.jpg", "clean.png"):
+        assert sha256(output / name) != before[name]
+        assert review_of(client, ids[name]) == {
+            **review_of(client, ids[name]),
+            "painted": True,
+            "redone": True,
+        }
+    for name in ("a.png", "faint.png", "large.png"):
+        assert sha256(output / name) == before[name]
+
+
+def test_masks_of_other_sizes_and_kinds_are_refused(client, ids):
+    for png, status in (
+        (square_mask(width=95), 422),
+        (square_mask(edge=0), 422),
+        (b"not a PNG", 415),
+        (square_mask()[:60], 422),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 20, 415),
+    ):
+        assert paint(client, ids["a.png"], png).status_code == status
+    plain = client.put(f"/api/photos/{ids['a.png']}/mask", content=square_mask())
+    assert plain.status_code == 415
+    assert not review_of(client, ids["a.png"])["painted"]
+    assert act(client, ids["a.png"], "again", mask=True).status_code == 409
+
+
+def test_a_painted_mask_can_be_taken_away(client, ids, output):
+    paint(client, ids["a.png"])
+    assert (output / ".cleanplate" / "painted" / f"{ids['a.png']}.png").is_file()
+    answer = client.delete(f"/api/photos/{ids['a.png']}/mask")
+    assert not answer.json()["review"]["painted"]
+    assert list((output / ".cleanplate" / "painted").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b'{"threshold": 2}', 422),
+        (b'{"threshold": "0.1"}', 422),
+        (b'{"method": "iopaint:lama"}', 422),
+        (b'{"method": "rm -rf"}', 422),
+        (b'{"mask": 1}', 422),
+        (b'{"force": true}', 422),
+        (b"[]", 422),
+    ],
+)
+def test_malformed_wishes_are_refused_in_words(client, ids, body, status):
+    answer = client.post(
+        f"/api/photos/{ids['a.png']}/again", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert answer.json()["error"]["cause"]
+
+
+def test_the_queue_is_told_and_waiting_jobs_can_be_taken_out(output):
+    desk = open_desk(output, build_slowly)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        jobs = [act(client, ids[name], "again").json()["job"] for name in ("a.png", "b.jpg", "large.png")]
+        wait_until(lambda: client.get("/api/queue").json()["running"])
+        assert review_of(client, ids["a.png"])["job"]["state"] == "running"
+        assert client.delete(f"/api/queue/{jobs[0]}").status_code == 409
+        assert client.delete("/api/queue/77").status_code == 404
+        left = client.delete(f"/api/queue/{jobs[1]}").json()
+        assert [job["id"] for job in left["waiting"]] == [ids["large.png"]]
+        assert review_of(client, ids["b.jpg"])["job"] is None
+        assert client.delete("/api/queue").json()["waiting_count"] == 0
+        assert wait_for_queue(desk)["finished"] == 1
+    states = [(job["name"], job["state"]) for kind, job in read_events(desk) if kind == "job"]
+    assert ("b.jpg", "cancelled") in states
+    assert ("a.png", "done") in states
+
+
+def test_pages_are_told_the_stages_of_a_job(client, desk, ids):
+    act(client, ids["a.png"], "again")
+    wait_for_queue(desk)
+    told = wait_until(lambda: [e for e in read_events(desk) if e[0] == "job" and e[1]["state"] == "done"])
+    assert told
+    stages = [job["stage"] for kind, job in read_events(desk) if kind == "job"]
+    assert stages[:4] == [None, "read", "repair", "write"]
+    kinds = {kind for kind, _ in read_events(desk)}
+    assert {"job", "photo", "queue"} <= kinds
+    assert [e for kind, e in read_events(desk) if kind == "photo"][-1]["review"]["redone"]
+
+
+def test_ending_lets_the_running_job_end_and_drops_the_others(inputs, output):
+    desk = open_desk(output, build_slowly)
+    before = {name: sha256(output / name) for name in ("a.png", "b.jpg")}
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        act(client, ids["a.png"], "again", method="opencv")
+        act(client, ids["b.jpg"], "keep")
+        wait_until(lambda: desk.queue.to_json()["running"])
+    assert review_of(client, ids["a.png"])["redone"]
+    assert sha256(output / "b.jpg") == before["b.jpg"]
+    assert leftovers(output) == []
+    assert act(client, ids["a.png"], "again").status_code == 409
+    # the folder is free again
+    repair_folder(inputs, output, SETTINGS, pipeline=build(SETTINGS))
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_folder_is_held_against_runs_and_other_reviews(inputs, output):
+    with pytest.raises(OutputInUseError):
+        repair_folder(inputs, output, SETTINGS, pipeline=build(SETTINGS))
+    other = open_desk(output)
+    with pytest.raises(OutputInUseError), other.opened():
+        pass
+    other.close()
+
+
+def test_what_cannot_be_written_is_said(client, desk, ids, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(desk.album, "paint", fail)
+    monkeypatch.setattr(desk.album, "decide", fail)
+    for answer in (paint(client, ids["a.png"]), act(client, ids["a.png"], "approve")):
+        assert answer.status_code == 507
+        assert "No space" in answer.json()["error"]["cause"]
+
+
+def test_an_unforeseen_error_ends_one_job_only(output):
+    def build_badly(settings):
+        if settings.inpaint == "opencv":
+            raise ZeroDivisionError("oh")
+        return build(settings)
+
+    desk = open_desk(output, build_badly)
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        act(client, ids["a.png"], "again", method="opencv")
+        act(client, ids["b.jpg"], "again")
+        wait_for_queue(desk)
+    ended = {job["name"]: job["state"] for kind, job in read_events(desk) if kind == "job"}
+    assert ended == {"a.png": "failed", "b.jpg": "done"}
+
+
+def test_a_mask_needs_a_pipeline_that_takes_one(output):
+    from tests.engine.simple import MagentaPipeline
+
+    desk = open_desk(output, lambda _: MagentaPipeline())
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        paint(client, ids["a.png"])
+        act(client, ids["a.png"], "again", mask=True)
+        assert wait_for_queue(desk)["failed"] == 1
+
+
+def test_settings_of_the_run_come_from_its_journal(output, tmp_path):
+    assert read_run_settings(output) == SETTINGS
+    with pytest.raises(UsageError, match="no run has written here"):
+        read_run_settings(tmp_path / "nowhere")
+    journal = output / ".cleanplate" / "journal.jsonl"
+    with journal.open("a") as stream:
+        stream.write('{"kind": "started", "settings": {"threshold": 7, "later_version": 1}}\n')
+    with pytest.raises(UsageError, match="threshold is 7"):
+        read_run_settings(output)
+
+
+def test_ids_are_of_the_inputs_own_paths(ids, inputs):
+    assert ids["a.png"] == photo_id(inputs / "a.png")
