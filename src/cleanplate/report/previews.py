@@ -98,13 +98,14 @@ class Previews:
         files = self.files(photo, after=after)
         if files.small.is_file():  # written last, so the others are there too
             return
-        with contextlib.suppress(PhotoError, FileNotFoundError, PermissionError, IsADirectoryError):
-            if pictures.is_showable(files.picture):
-                small = pictures.open_picture(files.picture, longest_px=pictures.SMALL_PX)
-            else:
-                whole = pictures.open_picture(files.picture, longest_px=None)
-                small = self._write_large(whole, files, photo.outcome)
-            self._write(files.small, pictures.encode_jpeg(small, quality=80))
+        try:
+            shown = pictures.is_showable(files.picture)
+            picture = pictures.open_picture(files.picture, longest_px=pictures.SMALL_PX if shown else None)
+        except (PhotoError, OSError):
+            return
+        if not shown:
+            picture = self._write_large(picture, files, photo.outcome)
+        self._write(files.small, pictures.encode_jpeg(picture, quality=80))
 
     def _write_large(self, whole: Image.Image, files: PreviewFiles, outcome: Outcome) -> Image.Image:
         """Write what stands in for a file that browsers cannot show; returns the small picture."""

@@ -1,6 +1,6 @@
 // What a review adds to the viewer: deciding, doing again, and painting the mask.
 
-import { announce, button, icon, isTyping, make } from "./dom.js";
+import { announce, button, icon, isTyping, make, refill } from "./dom.js";
 import { decisionOf } from "./store.js";
 import { Painter } from "./painter.js";
 import { isSaid, say } from "./i18n.js";
@@ -40,7 +40,8 @@ export class Desk {
     const isBusy = Boolean(state.job);
     const open = this.actions.querySelector("details")?.open ?? false;
     const held = this.actions.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    this.actions.replaceChildren(
+    refill(
+      this.actions,
       make(
         "div",
         { class: "decide" },
@@ -136,6 +137,7 @@ export class Desk {
     this.controls.hidden = false;
     this.viewer.element.classList.remove("is-painting");
     this.viewer.setMode("compare");
+    this.viewer.takeFocus();
   }
 
   /** Whoever goes on with strokes on the mask keeps them: it is saved on the way. */

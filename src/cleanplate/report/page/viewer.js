@@ -23,7 +23,8 @@ export class Viewer {
     this.view = { scale: 1, x: 0, y: 0 };
     this.pointers = new Map();
     this.build();
-    this.element.addEventListener("keydown", (event) => this.hearKey(event), { signal: stop });
+    // On the document: what had the keyboard may have gone from the page.
+    document.addEventListener("keydown", (event) => this.isOpen && this.hearKey(event), { signal: stop });
     this.element.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.leave();
@@ -116,7 +117,12 @@ export class Viewer {
     const wasOpen = this.isOpen;
     if (!wasOpen) this.element.showModal();
     this.show(id);
-    if (!wasOpen) (this.isPair ? this.handle : this.element.querySelector("button")).focus({ preventScroll: true });
+    if (!wasOpen) this.takeFocus();
+  }
+
+  takeFocus() {
+    const wanted = this.isPair ? this.handle : this.element.querySelector("button");
+    wanted.focus({ preventScroll: true });
   }
 
   show(id) {
@@ -150,13 +156,18 @@ export class Viewer {
     this.title.textContent = photo.name;
     this.title.title = photo.name;
     this.position.textContent = say("place", { at: number(at + 1), count: number(this.ids.length) });
-    this.size = { width: photo.width || 0, height: photo.height || 0 };
     const before = this.store.picture(photo, "before");
     const after = this.store.picture(photo, "after");
+    const shown = [photo.id, before, after, this.store.picture(photo, "mask")].join("\n");
+    const isSame = keepView && shown === this.shown;
+    this.shown = shown;
     this.isPair = Boolean(before && after);
-    this.fillSide(this.sideBefore, photo, "before", this.isPair ? before : null);
-    this.fillSide(this.sideAfter, photo, after ? "after" : "before", after || before);
-    this.fillOverlay(photo);
+    if (!isSame) {
+      this.size = { width: photo.width || 0, height: photo.height || 0 };
+      this.fillSide(this.sideBefore, photo, "before", this.isPair ? before : null);
+      this.fillSide(this.sideAfter, photo, after ? "after" : "before", after || before);
+      this.fillOverlay(photo);
+    }
     for (const choice of this.modes) choice.disabled = !this.isPair;
     this.maskButton.disabled = !photo.share;
     for (const each of this.zooms) each.disabled = !(before || after);
@@ -167,7 +178,7 @@ export class Viewer {
     if (keepView && this.size.width) this.applyView();
     else this.fit();
     this.preload(at);
-    announce(`${photo.name}, ${say(photo.verdict)}`);
+    if (!isSame) announce(`${photo.name}, ${say(photo.verdict)}`);
   }
 
   fillSide(side, photo, name, address) {
@@ -431,6 +442,7 @@ export class Viewer {
   // ---- keys
 
   hearKey(event) {
+    if (event.defaultPrevented || event.target.closest?.("dialog.question")) return;
     if (this.tools?.hearKey(event)) {
       event.preventDefault();
       return;

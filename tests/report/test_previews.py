@@ -1,0 +1,155 @@
+"""The small pictures: what they show, that they are made once, and within bounds."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from cleanplate.errors import UnreadablePhotoError
+from cleanplate.report import Previews, ReportPhoto, collect, picture_for_browser, pictures, thumbnail
+from cleanplate.report.pictures import SMALL_PX, is_showable, open_picture
+from cleanplate.report.previews import _Budget, find_detail_box
+from cleanplate.structures import Box, Method, Outcome, Region, Verdict
+from tests.report.outputs import make_many
+
+
+def open_bytes(data):
+    return np.asarray(Image.open(__import__("io").BytesIO(data)).convert("RGB"))
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """A JPEG that is 40 wide and 80 high for looking: red above, blue below."""
+    stored = np.zeros((40, 80, 3), np.uint8)
+    stored[:, :40, 0] = stored[:, 40:, 2] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.jpg"
+    Image.fromarray(stored).save(path, exif=exif, quality=95, subsampling=0)
+    return path
+
+
+def test_thumbnails_are_upright_and_small(turned):
+    small = open_bytes(thumbnail(turned))
+    assert small.shape == (80, 40, 3)
+    assert small[10, 20, 0] > 200
+    assert small[70, 20, 2] > 200
+
+
+def test_large_photographs_become_small(tmp_path):
+    for name in ("wide.jpg", "wide.png", "wide.tiff"):
+        Image.new("RGB", (1600, 400), (10, 200, 30)).save(tmp_path / name)
+        small = open_bytes(thumbnail(tmp_path / name))
+        assert small.shape == (90, SMALL_PX, 3)
+        assert np.abs(small[40, 100].astype(int) - (10, 200, 30)).max() < 6
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    cv2.imwrite(str(tmp_path / "deep.tiff"), np.full((20, 30, 3), 257 * 100, np.uint16))
+    data, kind = picture_for_browser(tmp_path / "deep.tiff")
+    assert kind == "image/jpeg"
+    assert open_bytes(data).shape == (20, 30, 3)
+    assert abs(int(open_bytes(data)[5, 5, 0]) - 100) <= 1
+
+
+def test_the_file_itself_will_do_where_browsers_show_it(tmp_path, turned):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.bmp")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.webp")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.avif")
+    for path in (turned, *(tmp_path / f"a.{suffix}" for suffix in ("png", "bmp", "webp", "avif"))):
+        assert is_showable(path), path
+        assert picture_for_browser(path) is None
+
+
+def test_what_browsers_show_wrongly_is_converted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "turned.png", exif=exif)
+    Image.new("CMYK", (8, 4)).save(tmp_path / "inks.jpg")
+    for name in ("turned.png", "inks.jpg"):
+        assert not is_showable(tmp_path / name)
+        assert picture_for_browser(tmp_path / name) is not None
+    (tmp_path / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    assert not is_showable(tmp_path / "damaged.png")
+
+
+def test_colour_profiles_go_along(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name in ("a.jpg", "a.tiff"):
+        Image.new("RGB", (600, 400)).save(tmp_path / name, icc_profile=profile)
+        assert Image.open(__import__("io").BytesIO(thumbnail(tmp_path / name))).info["icc_profile"] == profile
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    with pytest.raises(UnreadablePhotoError):
+        open_picture(tmp_path / "a.jpg", longest_px=SMALL_PX)
+
+
+def test_previews_are_made_once_and_swept(output, monkeypatch):
+    data = collect(output)
+    folder = Previews(output).folder
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert before
+    (folder / "old.small.jpg").write_bytes(b"of a photograph that is gone")
+    monkeypatch.setattr(pictures, "open_picture", lambda *_, **__: pytest.fail("it was there already"))
+    told = []
+    broken = [photo for photo in data.photos if photo.outcome.relative != "broken.jpg"]
+    Previews(output).make_all(broken, on_progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (len(broken), len(broken))
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_equal_pictures_share_their_preview(tmp_path):
+    output = make_many(tmp_path / "out", 40)
+    Previews(output).make_all(collect(output).photos, threads=3)
+    assert len(list((output / ".cleanplate" / "previews").iterdir())) == 4, "failed ones have no source"
+
+
+def test_memory_is_shared_out():
+    budget, at_once, most = _Budget(100), 0, 0
+    lock = threading.Lock()
+
+    def work():
+        nonlocal at_once, most
+        with budget.held(60):
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            with lock:
+                at_once -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert most == 1
+    with budget.held(1000):
+        pass
+
+
+def test_the_piece_at_full_resolution_holds_marks_that_lie_together(tmp_path):
+    def outcome(*boxes):
+        regions = tuple(Region(box, Method.FILLED, None, 1.0) for box in boxes)
+        return Outcome(
+            source=tmp_path, relative="a", verdict=Verdict.REPAIRED, width=6000, height=4000, regions=regions
+        )
+
+    near = find_detail_box(outcome(Box(1000, 1000, 1200, 1100), Box(1300, 1000, 1350, 1100)))
+    assert near == Box(936, 936, 1414, 1164)
+    far = find_detail_box(outcome(Box(1000, 1000, 1200, 1100), Box(5900, 3900, 5950, 3950)))
+    assert far == Box(936, 936, 1264, 1164)
+    whole = find_detail_box(outcome(Box(0, 0, 6000, 4000)))
+    assert (whole.width, whole.height) == (2048, 2048)
+    assert whole.left == 1976
+
+
+def test_an_unreadable_result_has_no_preview(tmp_path):
+    output = tmp_path / "out"
+    gone = Outcome(source=tmp_path / "a.jpg", relative="a.jpg", verdict=Verdict.CLEAN, output="a.jpg")
+    Previews(output).make_all([ReportPhoto(outcome=gone)])
+    assert list(Previews(output).folder.iterdir()) == []
