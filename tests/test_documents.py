@@ -1,8 +1,9 @@
 """Every command and every Python example in the documents runs.
 
 Blocks without a language, and those in `sh`, hold commands, one a line: what starts with `cleanplate` or
-`python` is run, each in a fresh folder that holds `PHOTOS` (a clean and a marked photograph), `photo.jpg` and
-the repository's doors; `make` must name targets that exist; `pip` and `git` are what the reader came through.
+`python` is run, each in a fresh folder that holds `PHOTOS` (a clean and a marked photograph), `photo.jpg`,
+`TRIPLES` and `RESULTS` (two marked photographs with their originals, and some tool's results) and the
+repository's doors; `make` must name targets that exist; `pip` and `git` are what the reader came through.
 """
 
 import re
@@ -12,9 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
+
+from cleanplate.evaluate.triples import write_triple
+from cleanplate.marks import Assets, sample_marked
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md") if (ROOT / name).exists()]
@@ -64,7 +69,19 @@ def workspace(tmp_path) -> Path:
     pen.text((60, 180), "SAMPLE 2024", fill="white", font=ImageFont.load_default(32))
     picture.save(photos / "marked.jpg", quality=92)
     shutil.copy(photos / "marked.jpg", tmp_path / "photo.jpg")
+    write_triples(tmp_path / "TRIPLES", tmp_path / "RESULTS")
     return tmp_path
+
+
+def write_triples(triples: Path, results: Path) -> None:
+    """Two small marked photographs with their originals; as results, the photographs as they came."""
+    triples.mkdir()
+    results.mkdir()
+    photo = np.ascontiguousarray(data.coffee()[:160, :240])
+    for seed in range(2):
+        sample = sample_marked(photo, np.random.default_rng(seed), Assets(), kind="text", opacity=0.6)
+        files = write_triple(triples, f"{seed}", sample)
+        Image.fromarray(sample.marked).save(results / f"{files.name}.png")
 
 
 def run(command: list[str], folder: Path) -> None:
