@@ -1,8 +1,17 @@
 """A folder that a run has been through, a desk over it, and a browser at that desk."""
 
+import threading
+
 import pytest
 
 from tests.review.scene import draw_inputs, ids_by_name, open_client, open_desk, run_batch
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    yield
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("cleanplate-")]
+    assert not left, f"threads are still there: {left}"
 
 
 @pytest.fixture

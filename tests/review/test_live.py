@@ -103,9 +103,7 @@ def test_the_pause_button_holds_the_engine(following):
     answer = following.client.post("/api/run/pause")
     assert answer.json()["state"] in ("pausing", "paused")
     wait_until(lambda: following.tell()["state"] == "paused")
-    wait_until(
-        lambda: "paused" in [data["state"] for kind, data in read_events(following.desk) if kind == "run"]
-    )
+    wait_until(lambda: "paused" in following.list_states())
     held_at = following.tell()["done"]
     assert held_at < COUNT
     assert following.client.post("/api/run/resume").json()["state"] == "running"
@@ -156,6 +154,7 @@ def test_what_else_happens_is_told(following):
     notes = [data for kind, data in read_events(following.desk) if kind == "note"]
     assert [note["kind"] for note in notes] == ["paused", "cleaned", "retried", "warned"]
     assert "1.2 s" in notes[0]["text"]
+    assert notes[0]["lasted"] == 1.25
     assert "5" in notes[1]["text"]
     assert (following.tell()["pauses"], following.tell()["retries"]) == (1, 1)
 

@@ -195,7 +195,9 @@ class Program:
 def test_the_whole_program_with_the_shipped_networks(tmp_path):
     draw_photo(tmp_path / "in" / "a.png", mark_px=0)
     output = tmp_path / "out"
-    assert main(["repair", str(tmp_path / "in"), "-o", str(output), "--quiet", "--device", "cpu"]) == 0
+    repair = ["repair", str(tmp_path / "in"), "-o", str(output), "--quiet", "--device", "cpu"]
+    assert main([*repair, "--report"]) == 0
+    report = (output / "report.html").read_text(encoding="utf-8")
     program = Program("review", output, "--no-browser")
     try:
         with let_in(program.find(r"(http://127\.0\.0\.1:\d+/\?token=\S+)")) as client:
@@ -210,8 +212,9 @@ def test_the_whole_program_with_the_shipped_networks(tmp_path):
     finally:
         code = program.end()
     assert code == 0
+    assert (output / "report.html").read_text(encoding="utf-8") != report
     kept = sha256(output / "a.png")
-    assert main(["repair", str(tmp_path / "in"), "-o", str(output), "--quiet", "--device", "cpu"]) == 0
+    assert main(repair) == 0
     assert sha256(output / "a.png") == kept
 
 

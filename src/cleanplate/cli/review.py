@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from cleanplate.cli.options import add_serving
@@ -18,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     from cleanplate.cli.interrupt import stop_on_interrupt
     from cleanplate.cli.repair import say, show_any_name
-    from cleanplate.cli.serving import Bell, announce, check_serving
+    from cleanplate.cli.serving import Bell, announce, check_serving, renew_report
 
     show_any_name()
     check_serving(arguments.port)
@@ -28,7 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     desk = Desk(arguments.output, read_run_settings(arguments.output))
     bell = Bell()
-    with desk.opened(), Server(desk, NoRun(desk), arguments.port) as server, stop_on_interrupt(bell, say):
+    with (
+        closing(desk),
+        desk.opened(),
+        Server(desk, NoRun(desk), arguments.port) as server,
+        stop_on_interrupt(bell, say),
+    ):
         announce(server, browser=arguments.browser)
         bell.wait()
+    if desk.album.has_changed:
+        renew_report(arguments.output)
     return 0

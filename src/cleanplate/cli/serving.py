@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import UsageError
@@ -49,6 +51,17 @@ def announce(server: Server, *, browser: bool) -> None:
         import webbrowser
 
         webbrowser.open(address)
+
+
+def renew_report(output: Path) -> None:
+    """Make the report that lies in the folder anew, after a review has changed what it tells."""
+    from cleanplate.cli.report import write
+    from cleanplate.report import REPORT_FILE
+
+    if (output / REPORT_FILE).is_file():
+        # One that cleanplate did not write is none of its business.
+        with suppress(UsageError):
+            print(f"report: {write(output, overwrite=False, quiet=False)}", file=sys.stderr)
 
 
 def _print_address(address: str) -> None:

@@ -29,6 +29,7 @@ EXTRAS = {
     "gpu": ("nvidia-ml-py", "utilisation, temperature and power of NVIDIA cards"),
     "heic": ("pillow-heif", "HEIC files"),
     "prometheus": ("prometheus-client", "metrics of `cleanplate monitor --prometheus`"),
+    "review": ("fastapi", "the page of `cleanplate review` and `repair --live`"),
     "train": ("cairosvg", "SVG logos in training"),
 }
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "rich", "psutil")

@@ -47,6 +47,12 @@ class Album:
         """What the report tells of the folder; nothing where no run has written yet."""
         return collect(self.output) if self.workspace.journal.is_file() else ReportData.empty(self.output)
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything but what was read at first is known by now."""
+        with self._lock:
+            return bool(self._revisions)
+
     def find(self, photo_id: str) -> ReportPhoto:
         """The photograph of this id. Raises RefusalError."""
         with self._lock:

@@ -203,16 +203,19 @@ def _describe(state: str, **known: Any) -> dict[str, Any]:
 
 
 def _describe_note(event: Event) -> dict[str, Any]:
+    """What the page shows of an event beside the figures. lasted: seconds, of pauses."""
+    note: dict[str, Any] = {"seconds": time.time()}
     match event:
         case Paused():
-            kind, text = "paused", f"{event.reason}; waited {event.seconds:.1f} s"
+            text = f"{event.reason}; waited {event.seconds:.1f} s"
+            return {**note, "kind": "paused", "text": text, "lasted": round(event.seconds, 3)}
         case Cleaned():
-            kind, text = "cleaned", describe_cleaning(event)
+            return {**note, "kind": "cleaned", "text": describe_cleaning(event)}
         case Retried():
-            kind, text = "retried", f"{event.stage} of {event.batch}: {event.cause}"
+            text = f"{event.stage} of {event.batch}: {event.cause}"
+            return {**note, "kind": "retried", "text": text}
         case _:
-            kind, text = "warned", getattr(event, "message", "")
-    return {"seconds": time.time(), "kind": kind, "text": text}
+            return {**note, "kind": "warned", "text": getattr(event, "message", "")}
 
 
 def _list_samples(desk: Desk) -> list[dict[str, Any]]:
