@@ -104,3 +104,17 @@ def test_marks_far_apart_are_counted_apart():
 def test_means_count_a_perfect_result_as_a_cap():
     assert cap_mean([20.0, math.inf]) == (20 + LARGEST_PSNR_DB) / 2
     assert math.isnan(cap_mean([]))
+
+
+def test_what_is_left_of_an_outline_is_measured(tmp_path):
+    triple = make_triple(tmp_path, box=Box(40, 30, 140, 90))
+    ghost = triple.truth_u8.copy()
+    ghost[28:32, 38:142] = 255
+    ghost[88:92, 38:142] = 255
+    ghosted, perfect = (score_result(triple, picture) for picture in (ghost, triple.truth_u8))
+    assert ghosted.ring_after > 0.4
+    assert ghosted.ring_rmse_after > 30
+    assert (perfect.ring_after, perfect.ring_rmse_after, perfect.ssim_after) == (0, 0, 1)
+    assert perfect.ssim_before == ghosted.ssim_before < 1
+    clean = make_triple(tmp_path, "clean", box=None)
+    assert math.isnan(score_result(clean, clean.marked_u8).ring_before)

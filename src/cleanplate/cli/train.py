@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Crops and peak of the learning rate where none is given: of a training, and of adapting to one mark.
 EXAMPLES, MARK_EXAMPLES = 100_000, 2_400
-LEARNING_RATE, MARK_LEARNING_RATE = 8e-4, 2e-4
+LEARNING_RATE, MARK_LEARNING_RATE = 8e-4, 4e-4
 #: Adapting to a mark: its part of the marked photographs (the others keep the network from forgetting), how
 #: often it is validated, and on how much.
 MARK_SHARE = 0.75
@@ -130,7 +130,7 @@ def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
         steps = examples // arguments.batch_size
         given["warmup_steps"] = steps // 10
         given["average"] = 0.98
-        given["validate_every"] = max(1, steps // MARK_VALIDATIONS)
+        given["validate_every"] = max(1, -(-steps // MARK_VALIDATIONS))
         given["report_every"] = max(1, min(50, steps // 10))
         given["validate_first"] = arguments.init is not None
         given["validation_count"] = MARK_VALIDATION_COUNT[arguments.network]
