@@ -112,7 +112,7 @@ def test_what_is_left_of_an_outline_is_measured(tmp_path):
     ghost[28:32, 38:142] = 255
     ghost[88:92, 38:142] = 255
     ghosted, perfect = (score_result(triple, picture) for picture in (ghost, triple.truth_u8))
-    assert ghosted.ring_after > 0.4
+    assert ghosted.ring_after > 0.3  # two of its four edges
     assert ghosted.ring_rmse_after > 30
     assert (perfect.ring_after, perfect.ring_rmse_after, perfect.ssim_after) == (0, 0, 1)
     assert perfect.ssim_before == ghosted.ssim_before < 1
