@@ -151,6 +151,8 @@ CHANGES_RESULTS = {
     *("format", "quality", "save_masks"),
 }
 OTHER_VALUES = {
+    "model_dir": "WEIGHTS",
+    "trust": True,
     "masks": "MASKS",
     "box": ("1,2,3,4",),
     "anchor": ("top:10%x10%",),

@@ -24,6 +24,10 @@ OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
 INPAINTERS = ("auto", "embedded", "opencv")
+#: Inpainting networks that others publish (`models/catalog`).
+INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
+#: What `inpaint` ends in where it is the path of a network's weights.
+WEIGHTS_SUFFIXES = (".pt", ".pth", ".ckpt", ".jit", ".safetensors", ".onnx")
 #: Before the name of one of IOPaint's models, as in "iopaint:lama".
 IOPAINT_PREFIX = "iopaint:"
 
@@ -67,8 +71,14 @@ class RepairSettings:
     """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
 
     inpaint: str = field(default="auto", metadata=_RESULT)
-    """What fills opaque marks: `auto`, `embedded`, `opencv` or `iopaint:MODEL`. Any value but `auto` gets
-    every mark."""
+    """What fills opaque marks: `auto`, `embedded`, `opencv`, a network (`lama`, `migan`, ... or the path of
+    its weights), or `iopaint:MODEL`. Any value but `auto` gets every mark."""
+
+    model_dir: str | None = None
+    """Folder with weights of inpainting networks, looked at before the cache."""
+
+    trust: bool = False
+    """Whether TorchScript that the catalogue does not know may be run."""
 
     masks: str | None = None
     """Folder of masks, found by the photographs' names, or one mask for all: the marks are there and are not
@@ -150,12 +160,15 @@ class RepairSettings:
             "a whole number from 1 to 100",
         )
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
-        _want(self, "inpaint", _is_inpainter, f"one of {', '.join(INPAINTERS)}, or iopaint:MODEL")
+        _want(self, "inpaint", _is_inpainter, _describe_inpainters())
         _want(
             self,
             "masks",
             lambda v: v is None or (isinstance(v, str) and v != ""),
             "a folder or file of masks",
+        )
+        _want(
+            self, "model_dir", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
         )
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
         _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
@@ -171,7 +184,7 @@ class RepairSettings:
             self, "profile", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
         )
         _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
-        for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite"):
+        for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite", "trust"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
 
     @property
@@ -188,6 +201,16 @@ class RepairSettings:
         """
         _, prefix, model = self.inpaint.partition(IOPAINT_PREFIX)
         return model if prefix else None
+
+    @property
+    def inpaint_model(self) -> str | None:
+        """The network, by name or path, that is to fill the marks in this process, or None.
+
+        >>> RepairSettings(inpaint="lama").inpaint_model
+        'lama'
+        """
+        is_network = self.inpaint in INPAINT_MODELS or _is_weights(self.inpaint)
+        return self.inpaint if is_network and self.iopaint_model is None else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -308,7 +331,18 @@ def _is_inpainter(value: object) -> bool:
     if not isinstance(value, str):
         return False
     model = value.removeprefix(IOPAINT_PREFIX)
+    if value in INPAINT_MODELS or _is_weights(value):
+        return True
     return value in INPAINTERS or (model != value and model != "" and not model.startswith("-"))
+
+
+def _is_weights(value: str) -> bool:
+    return value.lower().endswith(WEIGHTS_SUFFIXES)
+
+
+def _describe_inpainters() -> str:
+    names = ", ".join((*INPAINTERS, *INPAINT_MODELS))
+    return f"one of {names}, the path of a network's weights, or iopaint:MODEL"
 
 
 def _is_device(value: object) -> bool:

@@ -16,8 +16,10 @@ from cleanplate.models.weights import Networks
 from cleanplate.pipeline.assemble import assemble_pipeline
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.iopaint import IOPaintRemover
+from cleanplate.remove.networks import FillingRemover
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Photo, Repair
+from tests.models.weightsfiles import small_lama, write_tensors
 
 
 @pytest.fixture
@@ -92,3 +94,17 @@ def test_given_marks_need_no_finder(asked: list[tuple[str, str]], tmp_path: Path
 def test_masks_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         assemble_pipeline(RepairSettings(device="cpu", masks=str(tmp_path / "none")))
+
+
+def test_a_file_of_weights_fills_every_mark(asked: list[tuple[str, str]], tmp_path: Path) -> None:
+    path = write_tensors(tmp_path / "l.safetensors", dict(small_lama().state_dict()))
+    settings = RepairSettings(device="cpu", box=("1,2,3,4",), inpaint=str(path))
+    pipeline = assemble_pipeline(settings)
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.remover, FillingRemover)
+    assert pipeline.rule.context_px == 128
+    assert asked == []
+    photo = Photo(Path("a.png"), np.full((64, 96, 3), 100, np.uint8), None)
+    (result,) = pipeline.repair([photo], settings, plainly)
+    assert isinstance(result, Repair)
+    assert result.changed[2:6, 1:4].sum() == result.changed.sum()

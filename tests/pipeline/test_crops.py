@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanplate.detect.mask import detect_from_probability
-from cleanplate.pipeline import crops
-from cleanplate.pipeline.crops import cut_crops, merge_overlapping, place_crops
+from cleanplate.pipeline.crops import (
+    CropRule,
+    cut_crops,
+    merge_overlapping,
+    merge_where_smaller,
+    place_crops,
+    share_out,
+)
 from cleanplate.structures import Box, Photo
 
 some_boxes = st.lists(
@@ -53,10 +59,9 @@ def test_crops_are_multiples_of_64_or_as_large_as_the_photograph(
     assert merge_overlapping(placed) == placed
 
 
-def test_large_crops_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops, "LONGEST_EDGE_PX", 256)
-    monkeypatch.setattr(crops, "OVERLAP_PX", 32)
-    placed = place_crops([Box(0, 0, 600, 100)], 300, 600)
+def test_large_crops_are_cut() -> None:
+    rule = CropRule(longest_px=256, overlap_px=32)
+    placed = place_crops([Box(0, 0, 600, 100)], 300, 600, rule)
     assert max(max(box.width, box.height) for box in placed) <= 256
     covered = np.zeros((300, 600), bool)
     for box in placed:
@@ -74,3 +79,31 @@ def test_a_crop_carries_its_part_of_everything(dtype: type) -> None:
     assert np.allclose(crop.rgb * np.iinfo(dtype).max, photo.rgb[crop.box.slices], rtol=1e-5)
     assert np.array_equal(crop.probability, probability[crop.box.slices])
     assert crop.mask.sum() == 1000
+
+
+@given(some_boxes)
+def test_merging_for_less_area_covers_all_and_adds_none(boxes: list[Box]) -> None:
+    merged = merge_where_smaller(boxes)
+    assert sum(box.area for box in merged) <= sum(box.area for box in set(boxes))
+    for box in boxes:
+        assert any(box.union(other) == other for other in merged)
+    assert merge_where_smaller(merged) == merged
+
+
+@given(some_boxes)
+def test_every_pixel_of_some_box_is_owned_once(boxes: list[Box]) -> None:
+    distinct = list(dict.fromkeys(boxes))
+    times, covered = np.zeros((120, 120), int), np.zeros((120, 120), bool)
+    for box, own in zip(distinct, share_out(distinct), strict=True):
+        times[box.slices] += 1 if own is None else own
+        covered[box.slices] = True
+    assert (times[covered] == 1).all()
+
+
+def test_two_marks_whose_contexts_touch_stay_two_crops_where_that_is_less() -> None:
+    marks = [Box(150, 150, 250, 200), Box(480, 380, 700, 430)]
+    rule = CropRule(context_px=128, context_share=0, align_px=32, saves_area=True)
+    placed = place_crops(marks, 800, 1000, rule)
+    assert len(placed) == 2
+    assert placed[0].overlaps(placed[1])
+    assert len(place_crops(marks, 800, 1000, CropRule(context_px=128, context_share=0))) == 1

@@ -15,6 +15,7 @@ from typing import Any
 
 from cleanplate.errors import InvalidSettingError, UsageError
 from cleanplate.settings import (
+    INPAINT_MODELS,
     INPAINTERS,
     OUTPUT_FORMATS,
     PRESETS,
@@ -95,11 +96,20 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
         _whole("max_iterations", "find-and-repair rounds on one photograph"),
         Option(
             name="inpaint",
-            help=f"what fills marks that let nothing through: {', '.join(INPAINTERS)} or iopaint:MODEL; any "
-            "but auto fills every mark",
+            help="what fills marks that let nothing through: "
+            f"{', '.join((*INPAINTERS, *INPAINT_MODELS))}, the path of a network's weights, or "
+            f"iopaint:MODEL; "
+            "any but auto fills every mark",
             parse=str,
             metavar="HOW",
         ),
+        Option(
+            name="model_dir",
+            help="folder with the weights of inpainting networks, see 'cleanplate models'",
+            parse=str,
+            metavar="DIR",
+        ),
+        Option(name="trust", help="run TorchScript weights that the catalogue does not know"),
         Option(
             name="masks",
             help="masks that say where the marks are: a folder of files with the photographs' names, or one "

@@ -11,7 +11,18 @@ from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
 #: The settings that a pipeline is made of; the others are for its `repair`. It is built without those, so
 #: that it cannot come to depend on them.
-BUILT_FROM = ("model", "device", "inpaint", "masks", "box", "anchor", "timeout", "iopaint_command")
+BUILT_FROM = (
+    "model",
+    "device",
+    "inpaint",
+    "model_dir",
+    "trust",
+    "masks",
+    "box",
+    "anchor",
+    "timeout",
+    "iopaint_command",
+)
 
 
 def build_pipeline(settings: RepairSettings) -> Pipeline:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from cleanplate.pipeline.base import Pipeline
     from cleanplate.remove.base import Remover
 
+#: Context that inpainting networks get round a mark: what IOPaint gives them. Crops' edges are multiples of
+#: the second, so that several can go through a network together.
+FILL_CONTEXT_PX = 128
+FILL_ALIGN_PX = 32
+
 
 def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     """The pipeline for settings: its device chosen, its networks loaded once and moved there.
@@ -29,6 +34,8 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     from cleanplate.pipeline.repair import MarkRepair
 
     parts = _Parts(settings, resolve_device(settings.device))
+    if settings.inpaint_model is not None:
+        return parts.fill_with_network(settings.inpaint_model)
     return MarkRepair(parts.make_detector(), parts.make_remover())
 
 
@@ -55,6 +62,26 @@ class _Parts:
         from cleanplate.detect.network import NetworkDetector
 
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
+
+    def fill_with_network(self, model: str) -> Pipeline:
+        """The pipeline that fills every mark with an inpainting network."""
+        from cleanplate.models.catalog import CATALOG
+        from cleanplate.models.inpainters import load_inpainter
+        from cleanplate.models.store import open_store
+        from cleanplate.pipeline.crops import CropRule
+        from cleanplate.pipeline.repair import MarkRepair
+        from cleanplate.remove.networks import FillingRemover
+
+        store = open_store(CATALOG, self.settings.model_dir)
+        inpainter = load_inpainter(model, store, self.device, trust=self.settings.trust)
+        rule = CropRule(
+            context_px=FILL_CONTEXT_PX,
+            context_share=0,
+            longest_px=inpainter.spec.most_px,
+            align_px=FILL_ALIGN_PX,
+            saves_area=True,
+        )
+        return MarkRepair(self.make_detector(), FillingRemover(inpainter, self.device), rule)
 
     def make_remover(self) -> Remover:
         """Who takes them off."""

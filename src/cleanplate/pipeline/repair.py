@@ -11,7 +11,7 @@ import numpy as np
 from cleanplate.detect.base import Detector
 from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.models.request import Attempt
-from cleanplate.pipeline.crops import cut_crops
+from cleanplate.pipeline.crops import CropRule, cut_crops
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
 from cleanplate.settings import RepairSettings
@@ -51,10 +51,11 @@ class _Job:
 
 @dataclass(frozen=True, eq=False)
 class MarkRepair:
-    """The pipeline of a detector and a remover (see `pipeline/base`)."""
+    """The pipeline of a detector and a remover (see `pipeline/base`). rule: how crops are placed for it."""
 
     detector: Detector
     remover: Remover
+    rule: CropRule = field(default_factory=CropRule)
 
     @property
     def fingerprint(self) -> str:
@@ -95,7 +96,7 @@ class MarkRepair:
         """One round: crop, remove, put back."""
         for job in jobs:
             assert job.latest is not None  # every job was looked at before
-            job.crops = cut_crops(dataclasses.replace(job.photo, rgb=job.current), job.latest)
+            job.crops = cut_crops(dataclasses.replace(job.photo, rgb=job.current), job.latest, self.rule)
         crops = [crop for job in jobs for crop in job.crops]
         removals = iter(self.remover.remove(crops, attempt))
         for job in jobs:

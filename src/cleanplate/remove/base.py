@@ -16,7 +16,8 @@ class Crop:
 
     rgb: (h, w, 3) float32 in [0, 1]. probability: (h, w) float32 in [0, 1], the finder's, resampled to native
     resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its
-    photograph. given: whether the mask was given, not found: then all of it is to be rewritten.
+    photograph. given: whether the mask was given, not found: then all of it is to be rewritten. own: (h, w)
+    bool, the pixels that no overlapping crop is nearer to; None: no crop overlaps this one.
     """
 
     rgb: FloatArray
@@ -24,6 +25,7 @@ class Crop:
     mask: BoolArray
     box: Box
     given: bool = False
+    own: BoolArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,150 @@
+"""Filling marks with an inpainting network in this process.
+
+Crops with context are padded to what the network takes and batched by their size, across photographs. Of the
+result only the masked pixels are taken.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from cleanplate.images.tensor import from_tensor, to_tensor
+from cleanplate.models.filler import Inpainter
+from cleanplate.models.request import Attempt, Request
+from cleanplate.models.spec import InpaintSpec
+from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.choose import find_boxes
+from cleanplate.remove.groups import label_groups
+from cleanplate.remove.inpaint import dilate
+from cleanplate.remove.seam import blend_margin
+from cleanplate.structures import BoolArray, Box, FloatArray, Method, Region
+
+#: A found mask ends at the mark's edge, which is soft. A given one is taken as it is.
+GROW_PX = 3
+#: Host bytes by pixel: the crop and its hole as floats, stacked, the result.
+BYTES_BY_PIXEL = 4 * (4 + 4 + 3)
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A crop as the network gets it: (h, w, 4) float32, padded and scaled; how to go back from there."""
+
+    rgbh: FloatArray
+    inner: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FillingRemover:
+    """Takes marks off by filling them with an inpainting network (the `Remover` protocol)."""
+
+    inpainter: Inpainter
+    device: torch.device
+
+    @property
+    def fingerprint(self) -> str:
+        """The weights'."""
+        return f"fill:{self.inpainter.fingerprint}"
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
+        """One Removal a crop, in order, or what ended that crop alone."""
+        holes = [crop.mask if crop.given else dilate(crop.mask, GROW_PX) for crop in crops]
+        filled: dict[int, FloatArray | Exception] = {}
+        for shape, places in self._sort_by_shape(crops).items():
+            pieces = [prepare(crops[at].rgb, holes[at], self.inpainter.spec) for at in places]
+            answers = attempt(self._ask(pieces, shape))
+            filled.update(zip(places, answers, strict=True))
+        return [_finish(crop, holes[at], filled.get(at)) for at, crop in enumerate(crops)]
+
+    def _sort_by_shape(self, crops: Sequence[Crop]) -> dict[tuple[int, int], list[int]]:
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for at, crop in enumerate(crops):
+            if crop.mask.any():
+                _, shape = plan_size(crop.mask.shape[0], crop.mask.shape[1], self.inpainter.spec)
+                groups[shape].append(at)
+        return groups
+
+    def _ask(self, pieces: Sequence[_Piece], shape: tuple[int, int]) -> Request[_Piece, FloatArray]:
+        at_once = len(pieces) if self.inpainter.spec.batches else 1
+        return Request(
+            stage="fill",
+            network=self.inpainter.network,
+            items=pieces,
+            shape=lambda batch, _tile: (min(batch, at_once), 4, *shape),
+            run=lambda items, _tile: self._fill(items),
+            item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
+        )
+
+    def _fill(self, pieces: Sequence[_Piece]) -> list[FloatArray]:
+        """(h, w, 3) float32 in [0, 1] a piece, at the size that the network saw, without the padding."""
+        batch = to_tensor([piece.rgbh for piece in pieces], device=self.device)
+        with torch.no_grad():
+            if self.inpainter.spec.batches:
+                filled = self.inpainter.run(batch)
+            else:
+                filled = torch.cat([self.inpainter.run(one[None]) for one in batch])
+        pictures = from_tensor(filled)
+        return [
+            np.ascontiguousarray(np.clip(picture[: piece.inner[0], : piece.inner[1]], 0, 1))
+            for picture, piece in zip(pictures, pieces, strict=True)
+        ]
+
+
+def plan_size(height: int, width: int, spec: InpaintSpec) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(size that a crop is scaled to, size that it is then padded to), both (height, width).
+
+    >>> plan_size(100, 203, InpaintSpec(stride=8))
+    ((100, 203), (104, 208))
+    >>> plan_size(600, 1200, InpaintSpec(fixed_px=512))
+    ((256, 512), (512, 512))
+    """
+    if spec.fixed_px is None:
+        padded = tuple(max(edge + -edge % spec.stride, spec.least_px) for edge in (height, width))
+        return (height, width), (padded[0], padded[1])
+    scale = min(1.0, spec.fixed_px / max(height, width))
+    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    return inner, (spec.fixed_px, spec.fixed_px)
+
+
+def prepare(rgb: FloatArray, hole: BoolArray, spec: InpaintSpec) -> _Piece:
+    """A crop as the network gets it: shrunk where it must be, then mirrored out to the padded size."""
+    inner, (height, width) = plan_size(hole.shape[0], hole.shape[1], spec)
+    mask = hole.astype(np.float32)
+    if inner != hole.shape:
+        size = (inner[1], inner[0])
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32)
+        mask = (cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0).astype(np.float32)
+    padding = ((0, height - inner[0]), (0, width - inner[1]), (0, 0))
+    return _Piece(np.pad(np.dstack([rgb, mask]), padding, mode="symmetric"), inner)
+
+
+def _finish(crop: Crop, hole: BoolArray, filled: FloatArray | Exception | None) -> Removal | Exception:
+    if filled is None:
+        return Removal(crop.rgb, np.zeros(crop.mask.shape, bool), ())
+    if isinstance(filled, Exception):
+        return filled
+    if filled.shape[:2] != hole.shape:
+        size = (hole.shape[1], hole.shape[0])
+        filled = np.clip(
+            np.asarray(cv2.resize(filled, size, interpolation=cv2.INTER_CUBIC), np.float32), 0, 1
+        )
+    rgb = blend_margin(crop.rgb, filled, hole, dilate(crop.mask, 1) if not crop.given else hole)
+    changed = hole if crop.own is None else hole & crop.own
+    return Removal(rgb, changed, _describe(crop, changed))
+
+
+def _describe(crop: Crop, changed: BoolArray) -> tuple[Region, ...]:
+    labels, _ = label_groups(crop.mask & changed)
+    boxes: dict[int, Box] = find_boxes(np.asarray(labels, np.int32))
+    left, top = crop.box.left, crop.box.top
+    return tuple(
+        Region(
+            Box(box.left + left, box.top + top, box.right + left, box.bottom + top), Method.FILLED, None, 1.0
+        )
+        for _, box in sorted(boxes.items())
+    )
