@@ -6,7 +6,9 @@ VENV ?= .venv
 # TORCH=cpu or TORCH=gpu; without it, gpu where an NVIDIA driver is present.
 TORCH ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 # Debian's packages for the tests that carry the marker `system`.
-SYSTEM_PACKAGES := libcairo2 fonts-noto-cjk
+SYSTEM_PACKAGES := libcairo2 fonts-noto-cjk chromium
+# npm fetches axe-core for them; a newer one than Debian's will do.
+SYSTEM_PACKAGES += $(if $(shell command -v npm 2>/dev/null),,npm)
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts

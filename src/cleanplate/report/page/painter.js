@@ -137,9 +137,14 @@ export class Painter {
       context.fill();
       return;
     }
+    if (!rest.length) {
+      // A line of no length is not drawn.
+      context.arc(first.x, first.y, stroke.tool === "lasso" ? 0.5 : stroke.brush / 2, 0, 2 * Math.PI);
+      context.fill();
+      return;
+    }
     context.moveTo(first.x, first.y);
-    // A line to where it begins makes a dot.
-    for (const point of rest.length ? rest : [first]) context.lineTo(point.x, point.y);
+    for (const point of rest) context.lineTo(point.x, point.y);
     if (stroke.tool === "lasso") context.fill();
     else context.stroke();
   }

@@ -1,7 +1,7 @@
 // The power to act: decisions, the queue of what is done again, and what a run that goes on tells. Only there
 // when the page comes from `cleanplate review` or a run with --live.
 
-import { announce, button, make } from "./dom.js";
+import { announce, button, make, refill } from "./dom.js";
 import { ask, photoPath } from "./api.js";
 import { Desk, describeJob } from "./desk.js";
 import { decisionOf } from "./store.js";
@@ -18,6 +18,7 @@ export class Review {
     this.page = page;
     this.tools = new Desk(this);
     this.queue = store.queue ?? null;
+    this.rows = new Map();
     this.run = store.liveRun ?? null;
   }
 
@@ -195,7 +196,16 @@ export class Review {
 
   makePanel() {
     this.runPanel = make("div", { class: "live", role: "status" });
-    this.queuePanel = make("details", { class: "queue" });
+    this.queueState = make("span", { class: "count" });
+    this.queueHead = make("div", { class: "queue-head" });
+    this.queueList = make("ul");
+    this.takeOutAll = button(say("take_out_all"), { on: { click: () => this.takeOut() } });
+    this.queuePanel = make(
+      "details",
+      { class: "queue" },
+      make("summary", { class: "button" }, make("span", { text: say("queue") }), this.queueState),
+      make("div", { class: "queue-body" }, this.queueHead, this.queueList, this.takeOutAll),
+    );
     this.trouble = make("div", { class: "trouble", role: "alert" });
     this.drawQueue();
     this.drawRun();
@@ -212,28 +222,34 @@ export class Review {
     const jobs = [queue.running, ...queue.waiting].filter(Boolean);
     const done = queue.finished + (queue.failed || 0);
     const state = jobs.length ? say("queue_state", { done: number(done), total: number(Math.max(queue.total, done + jobs.length)) }) : "0";
-    const rows = jobs.slice(0, SHOWN_JOBS).map((job) =>
-      make(
-        "li",
-        {},
-        make("span", { class: "job-name", text: job.name, title: job.name }),
-        make("span", { class: "fine", text: describeJob(job) }),
-        job.state === "waiting" && button(say("take_out"), { image: "close", quiet: true, on: { click: () => this.takeOut(job) } }),
-      ),
+    const shown = jobs.slice(0, SHOWN_JOBS);
+    const known = this.rows;
+    this.rows = new Map(shown.map((job) => [job.job, this.makeRow(job, known.get(job.job))]));
+    const rows = [...this.rows.values()];
+    this.queueState.textContent = state;
+    for (const row of [...this.queueList.children]) if (!rows.includes(row)) row.remove();
+    rows.forEach((row, index) => this.queueList.children[index] !== row && this.queueList.insertBefore(row, this.queueList.children[index] ?? null));
+    this.queueList.hidden = !rows.length;
+    refill(
+      this.queueHead,
+      queue.held && jobs.length > 0 && make("p", { class: "fine", text: queue.held, lang: "en" }),
+      queue.total > 0 && makeProgress(done, Math.max(queue.total, done + jobs.length), say("queue")),
+      !rows.length && make("p", { class: "fine", text: say("queue_empty") }),
     );
-    const { open } = this.queuePanel;
-    this.queuePanel.replaceChildren(
-      make("summary", { class: "button" }, make("span", { text: say("queue") }), make("span", { class: "count", text: state })),
-      make(
-        "div",
-        { class: "queue-body" },
-        queue.held && jobs.length > 0 && make("p", { class: "fine", text: queue.held, lang: "en" }),
-        queue.total > 0 && makeProgress(done, Math.max(queue.total, done + jobs.length), say("queue")),
-        rows.length ? make("ul", {}, rows) : make("p", { class: "fine", text: say("queue_empty") }),
-        queue.waiting.length > 1 && button(say("take_out_all"), { on: { click: () => this.takeOut() } }),
-      ),
+    this.takeOutAll.hidden = queue.waiting.length < 2;
+  }
+
+  /** A line of the queue. One that is there already stays, so that nothing moves away under a finger. */
+  makeRow(job, row = null) {
+    const key = `${job.state} ${job.stage}`;
+    if (row?.dataset.key === key) return row;
+    return make(
+      "li",
+      { data: { key } },
+      make("span", { class: "job-name", text: job.name, title: job.name }),
+      make("span", { class: "fine", text: describeJob(job) }),
+      job.state === "waiting" && button(say("take_out"), { image: "close", quiet: true, on: { click: () => this.takeOut(job) } }),
     );
-    this.queuePanel.open = open;
   }
 
   takeOut(job = null) {
