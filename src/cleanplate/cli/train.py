@@ -132,6 +132,7 @@ def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
         given["average"] = 0.98
         given["validate_every"] = max(1, -(-steps // MARK_VALIDATIONS))
         given["report_every"] = max(1, min(50, steps // 10))
+        given["save_every"] = given["validate_every"]
         given["validate_first"] = arguments.init is not None
         given["validation_count"] = MARK_VALIDATION_COUNT[arguments.network]
     return TrainingOptions(**given)
