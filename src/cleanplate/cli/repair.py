@@ -72,12 +72,12 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
 
 def _write_report(output: Path, settings: RepairSettings, watching: Watching, summary: RunSummary) -> None:
     """The page that --report asks for, where there is something to show and time to make it."""
-    from cleanplate.cli.report import write
+    from cleanplate.cli.page import write_page
 
     if summary.interrupted:
         said = f"no report was written; 'cleanplate report {output}' does it"
     elif summary.outcomes or summary.finished_before:
-        said = f"report: {write(output, overwrite=settings.overwrite, quiet=watching.quiet)}"
+        said = f"report: {write_page(output, overwrite=settings.overwrite, quiet=watching.quiet)}"
     else:
         return
     if not watching.quiet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -18,27 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page; its path goes to standard output."""
+    from cleanplate.cli.page import write_page
     from cleanplate.cli.repair import show_any_name
 
     show_any_name()
-    path = write(arguments.output, overwrite=arguments.overwrite, quiet=arguments.quiet)
+    path = write_page(arguments.output, overwrite=arguments.overwrite, quiet=arguments.quiet)
     if not arguments.quiet:
         print(path)
     return 0
-
-
-def write(output: Path, *, overwrite: bool, quiet: bool) -> Path:
-    """Write the page, with a bar for the previews where someone can see it. Raises UsageError."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from cleanplate.report import write_report
-
-    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("previews", total=None)
-        return write_report(
-            output,
-            overwrite=overwrite,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )

@@ -55,13 +55,13 @@ def announce(server: Server, *, browser: bool) -> None:
 
 def renew_report(output: Path) -> None:
     """Make the report that lies in the folder anew, after a review has changed what it tells."""
-    from cleanplate.cli.report import write
+    from cleanplate.cli.page import write_page
     from cleanplate.report import REPORT_FILE
 
     if (output / REPORT_FILE).is_file():
         # One that cleanplate did not write is none of its business.
         with suppress(UsageError):
-            print(f"report: {write(output, overwrite=False, quiet=False)}", file=sys.stderr)
+            print(f"report: {write_page(output, overwrite=False, quiet=False)}", file=sys.stderr)
 
 
 def _print_address(address: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ def repair_folder(
         summary = counters.summarise(
             finished_before=finished_before, interrupted=run.stop.requested, usage=usage.read()
         )
+        summary = replace(summary, output=None if settings.dry_run else run.workspace.output)
         events.emit(RunFinished(summary=summary))
     return summary
 

@@ -15,6 +15,7 @@ from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.policy import PlainPolicy
 from cleanplate.engine.work import explain
 from cleanplate.errors import RepairFailedError, UsageError
+from cleanplate.images.compare import compare_html
 from cleanplate.images.read import read
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
@@ -30,7 +31,9 @@ class RepairedPicture:
 
     rgb: (H, W, 3) upright, uint8 or uint16 as it came. mask: (H, W) bool, the pixels that were rewritten.
     share: the part of the picture that the boxes round its marks cover. alpha: (H, W) of the same depth, if
-    the picture came as an object with one, else None.
+    the picture came as an object with one, else None. before: the picture as it came, like `rgb`.
+
+    In a notebook it shows itself, with a slider between before and after.
     """
 
     rgb: RgbArray
@@ -39,6 +42,13 @@ class RepairedPicture:
     share: float
     regions: tuple[Region, ...] = ()
     alpha: NDArray[Any] | None = None
+    before: RgbArray | None = None
+
+    def _repr_html_(self) -> str:
+        caption = self.verdict.value.replace("_", " ")
+        if self.share > 0:
+            caption += f", marks on {self.share:.1%}"
+        return compare_html(self.rgb if self.before is None else self.before, self.rgb, caption)
 
     @property
     def image(self) -> Image.Image:
@@ -68,7 +78,13 @@ def repair(
         raise RepairFailedError(photo.path, *explain(answer.result)) from answer.result
     result = answer.result
     return RepairedPicture(
-        result.rgb, result.changed, result.verdict, float(result.first.share), result.regions, alpha
+        result.rgb,
+        result.changed,
+        result.verdict,
+        float(result.first.share),
+        result.regions,
+        alpha,
+        photo.rgb,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
 from typing import Any
 
 from cleanplate.structures import Outcome, Verdict
@@ -43,6 +44,9 @@ class RunSummary:
     remaining: photographs that an interrupted run did not reach.
     seconds_by_stage: summed over the threads, so their sum can be more than `wall_seconds`.
     notes: sentences for the user: warnings, advice, what to do next.
+    output: the folder of the results; None for a dry run.
+
+    In a notebook it shows its counts and the first repaired photographs, with a slider each.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -56,6 +60,12 @@ class RunSummary:
     usage: Usage = field(default_factory=Usage)
     pauses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    output: Path | None = None
+
+    def _repr_html_(self) -> str:
+        from cleanplate.engine.shown import show_folder
+
+        return show_folder(self.counts, self.outcomes, self.output)
 
     @property
     def counts(self) -> dict[str, int]:
