@@ -56,7 +56,7 @@ def make_many(output: Path, count: int) -> Path:
     state = output / ".cleanplate"
     state.mkdir(parents=True)
     sources = output.parent / "sources"
-    sources.mkdir()
+    sources.mkdir(exist_ok=True)
     stamps = []
     for number, colour in enumerate(COLOURS):
         path = sources / f"picture-{number}.jpg"
