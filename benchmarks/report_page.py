@@ -4,9 +4,8 @@
     python benchmarks/report_page.py 500        # as many as wanted
 
 The photographs are journal entries that share five pictures. First view: from the start of loading until
-every thumbnail that can be seen is there. Scrolling: thirty turns of the wheel, then the end; the longest frame
-is that of the page itself, not of a screen. Needs Debian's `chromium` and Playwright, which `make test-system`
-installs.
+every thumbnail that can be seen is there. Longest frame: of thirty turns of the wheel. Needs Debian's
+`chromium` and Playwright, which `make test-system` installs.
 
 Chromium 156 on two cores that had other work to do (load 6 to 10), medians of 5; the limit is one second:
 
@@ -27,10 +26,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
-
-from cleanplate.report import write_report
 from tests.browser import DESKTOP, open_browser
 from tests.report.outputs import make_many
+
+from cleanplate.report import write_report
 
 RUNS = 5
 LIMIT_SECONDS = 1.0

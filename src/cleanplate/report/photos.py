@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cleanplate.structures import Outcome, Verdict
@@ -36,7 +37,7 @@ class ReportPhoto:
     output_sha256: str | None = None
     decision: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What the page and the server call it."""
         return photo_id(self.outcome.source)

@@ -132,7 +132,8 @@ function drawSizes(photos, span) {
   const points = photos.filter((photo, index) => photo.width && index % step === 0).map((photo) => [photo.at, (photo.width * photo.height) / 1e6]);
   const most = Math.max(0.1, ...points.map(([, value]) => value));
   const plot = new Plot(span, most * 1.1, (value) => number(value, value < 10 ? 1 : 0));
-  for (const [at, value] of points) plot.dot(at, value);
+  const radius = points.length < 100 ? 4.5 : 2.6;
+  for (const [at, value] of points) plot.dot(at, value, radius);
   const least = Math.min(most, ...points.map(([, value]) => value));
   return frame(say("sizes"), say("sizes_hint"), plot, `${number(least, 1)}–${number(most, 1)} ${say("megapixels")}`);
 }
@@ -203,8 +204,8 @@ class Plot {
     this.add("rect", { class: "column", x: left.toFixed(1), y: top.toFixed(1), width: width.toFixed(1), height: Math.max(0, this.y(0) - top).toFixed(1) });
   }
 
-  dot(at, value) {
-    this.add("circle", { class: "dot", cx: this.x(at).toFixed(1), cy: this.y(value).toFixed(1), r: 2.6 });
+  dot(at, value, radius) {
+    this.add("circle", { class: "dot", cx: this.x(at).toFixed(1), cy: this.y(value).toFixed(1), r: radius });
   }
 
   threshold(value, text, critical) {

@@ -6,7 +6,7 @@ import { percent, say } from "./i18n.js";
 
 const GAP = 14;
 const CAPTION = 56;
-const LEAST_WIDTH = 196;
+const LEAST_WIDTH = 216;
 const LEAST_WIDTH_PHONE = 148;
 /** Screens above and below the visible one that are kept ready. */
 const SPARE_SCREENS = 0.75;
