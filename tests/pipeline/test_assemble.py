@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from cleanplate.detect.given import GivenDetector
+from cleanplate.detect.network import NetworkDetector
 from cleanplate.errors import UsageError
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
+from cleanplate.models.nets.segmenter import Segmenter
 from cleanplate.models.request import plainly
 from cleanplate.models.weights import Networks
 from cleanplate.pipeline.assemble import assemble_pipeline
@@ -108,3 +110,15 @@ def test_a_file_of_weights_fills_every_mark(asked: list[tuple[str, str]], tmp_pa
     (result,) = pipeline.repair([photo], settings, plainly)
     assert isinstance(result, Repair)
     assert result.changed[2:6, 1:4].sum() == result.changed.sum()
+
+
+def test_another_programs_checkpoint_finds_and_the_embedded_restorer_stays(
+    asked: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    torch.save({"model_state_dict": Segmenter((1, 1, 1, 1)).state_dict()}, tmp_path / "c.pth")
+    pipeline = assemble_pipeline(RepairSettings(device="cpu", model=str(tmp_path / "c.pth")))
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.detector, NetworkDetector)
+    assert pipeline.detector.working_size_px == 512
+    assert asked == [("embedded", "cpu")]
+    assert pipeline.fingerprint.endswith("/untrained")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.places import parse_anchor, parse_box
-from cleanplate.settings import RepairSettings
+from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,15 @@ class _Parts:
         """The finder and the restorer."""
         from cleanplate.models import weights
 
-        return weights.load_networks(self.settings.model, self.device)
+        other = self.is_checkpoint_of_another_program
+        return weights.load_networks(EMBEDDED_MODEL if other else self.settings.model, self.device)
+
+    @property
+    def is_checkpoint_of_another_program(self) -> bool:
+        """Whether the finder comes from one; the restorer is the embedded one then."""
+        from cleanplate.models.segmenters import is_segmenter
+
+        return is_segmenter(self.settings.model)
 
     def make_detector(self) -> Detector:
         """Who finds the marks, or says where they are."""
@@ -61,6 +70,11 @@ class _Parts:
             return GivenDetector(tuple(find_mask_sources(self.settings)))
         from cleanplate.detect.network import NetworkDetector
 
+        if self.is_checkpoint_of_another_program:
+            from cleanplate.models.segmenters import WORKING_SIZE_PX, load_segmenter
+
+            finder, fingerprint = load_segmenter(Path(self.settings.model), self.device)
+            return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
 
     def fill_with_network(self, model: str) -> Pipeline:

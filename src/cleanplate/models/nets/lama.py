@@ -42,7 +42,7 @@ class FourierUnit(nn.Module):
         y = spectrum.movedim(-1, 2).flatten(1, 2)
         del spectrum
         y = F.relu(self.bn(self.conv_layer(y)), inplace=True)
-        y = y.view(len(y), -1, 2, *y.shape[-2:]).movedim(2, -1).contiguous()
+        y = y.view(y.shape[0], -1, 2, *y.shape[-2:]).movedim(2, -1).contiguous()
         # The size must be told: an odd width and the next even one have spectra of the same width.
         back: Tensor = torch.fft.irfftn(torch.view_as_complex(y), s=x.shape[-2:], dim=(-2, -1), norm="ortho")
         return back
