@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from cleanplate.engine.decisions import Decision, Verb, write_decision
-from cleanplate.engine.lines import LineFile
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import UsageError
 from cleanplate.report import ReportData, collect, describe_photo, photo_id
@@ -175,13 +173,14 @@ def test_a_server_gives_addresses_by_id(tmp_path):
 
 def test_decisions_that_hold_are_shown(tmp_path):
     output = make_many(tmp_path / "out", 10)
-    photo = collect(output).photos[0]
-    with LineFile(Workspace(output).decisions) as lines:
-        for sha256, chosen in (
-            (photo.output_sha256, collect(output).photos[0]),
-            ("00", collect(output).photos[1]),
-        ):
-            write_decision(lines, Decision(Verb.APPROVED, str(chosen.outcome.source), "x", sha256))
+    first, second = collect(output).photos[:2]
+    lines = [
+        {"kind": "approved", "source": str(chosen.outcome.source), "output": "x", "sha256": sha256}
+        for sha256, chosen in ((first.output_sha256, first), ("00", second))
+    ]
+    Workspace(output).decisions.write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="ascii"
+    )
     records = collect(output).to_json()["photos"]
     assert records[0]["review"] == {"decision": "approved"}
     assert "review" not in records[1], "its result has changed since"

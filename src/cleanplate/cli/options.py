@@ -215,14 +215,17 @@ def add_options(
     parser.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="settings from a file; options and presets beat it"
     )
-    _add_watching(parser.add_argument_group("how it is followed"))
+    watching = parser.add_argument_group("how it is followed")
+    _add_watching(watching)
+    if only is None:  # a page shows results, which only a repair has
+        _add_pages(watching)
 
 
 def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> RepairSettings:
     """The settings that parsed options ask for. Raises UsageError or InvalidSettingError."""
     names = [option.name for options in SETTING_OPTIONS.values() for option in options]
     given = {name: getattr(arguments, name, None) for name in names}
-    if arguments.report:
+    if getattr(arguments, "report", False):
         if given["dry_run"]:
             raise UsageError("a dry run writes nothing, so no report either; leave out --report or --dry-run")
         if given["save_masks"] is None:  # a page without masks can only show boxes
@@ -236,17 +239,9 @@ def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) ->
 
 
 def read_watching(arguments: argparse.Namespace) -> Watching:
-    """How parsed options ask for the run to be followed."""
-    return Watching(
-        json=arguments.json,
-        quiet=arguments.quiet,
-        verbose=arguments.verbose,
-        log_file=arguments.log_file,
-        report=arguments.report,
-        live=arguments.live,
-        port=arguments.port,
-        browser=arguments.browser,
-    )
+    """How parsed options ask for the run to be followed. A command may have some of them only."""
+    given = vars(arguments)
+    return Watching(**{f.name: given[f.name] for f in dataclasses.fields(Watching) if f.name in given})
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) -> None:
@@ -284,6 +279,9 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
     loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
     group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file as well")
+
+
+def _add_pages(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--report",
         action="store_true",
