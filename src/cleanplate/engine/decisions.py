@@ -7,6 +7,7 @@ whatever its settings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -53,16 +54,9 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     return {source: made for source, made in decisions.items() if made.verb is not Verb.REOPENED}
 
 
-def write_decision(lines: LineFile, decision: Decision) -> None:
-    """Write a decision down; it is on disk when this returns. Raises OSError."""
-    lines.append(
-        {
-            "kind": decision.verb.value,
-            "source": decision.source,
-            "output": decision.output,
-            "sha256": decision.sha256,
-        }
-    )
+def write_decisions(lines: LineFile, decisions: Sequence[Decision]) -> None:
+    """Write decisions down; they are on disk when this returns. Raises OSError."""
+    lines.append(*map(_to_line, decisions))
 
 
 def is_reviewed(settings_key: str | None) -> bool:
@@ -72,6 +66,15 @@ def is_reviewed(settings_key: str | None) -> bool:
     (True, False, False)
     """
     return settings_key is not None and settings_key.startswith(REVIEWED)
+
+
+def _to_line(decision: Decision) -> dict[str, str]:
+    return {
+        "kind": decision.verb.value,
+        "source": decision.source,
+        "output": decision.output,
+        "sha256": decision.sha256,
+    }
 
 
 def _from_line(line: dict[str, Any]) -> Decision:

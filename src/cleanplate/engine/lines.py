@@ -39,10 +39,11 @@ class LineFile:
         """Append no more."""
         self._stream.close()
 
-    def append(self, line: Mapping[str, Any]) -> None:
-        """Add an object, with the time as `time`. Raises OSError."""
-        timed = {**line, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        encoded = json.dumps(timed, separators=(",", ":")).encode("ascii") + b"\n"
+    def append(self, *lines: Mapping[str, Any]) -> None:
+        """Add objects, with the time as `time`; they are synced together. Raises OSError."""
+        time = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        texts = [json.dumps({**line, **time}, separators=(",", ":")) + "\n" for line in lines]
+        encoded = "".join(texts).encode("ascii")
         with self._lock:
             start = b"" if self._at_line_start else b"\n"
             self._at_line_start = False

@@ -6,16 +6,16 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cleanplate.engine.decisions import Decision, Verb, is_reviewed, read_decisions, write_decision
+from cleanplate.engine.decisions import Decision, Verb, is_reviewed, read_decisions, write_decisions
 from cleanplate.engine.journal import Entry, HistoryReader
 from cleanplate.engine.lines import LineFile
 from cleanplate.engine.workspace import Workspace, sync_folder
-from cleanplate.report import ReportData, ReportPhoto, collect, describe_photo
+from cleanplate.report import ReportData, ReportPhoto, collect, describe_photo, photo_id
 from cleanplate.review.refusal import BUSY, NOT_KNOWN, RefusalError
 from cleanplate.structures import Outcome
 
@@ -117,25 +117,33 @@ class Album:
         holds = decision is not None and decision.sha256 == photo.output_sha256
         return decision.verb if decision is not None and holds else None
 
-    def decide(self, photo: ReportPhoto, verb: Verb) -> None:
-        """Write a decision about a photograph's result down. Raises RefusalError, OSError."""
+    def make_decision(self, photo: ReportPhoto, verb: Verb) -> Decision:
+        """A decision about a photograph's result as it is now. Raises RefusalError where it has none."""
         name = photo.outcome.output
         entry = None if name is None or not photo.has_result else self.read_entry(name)
         if name is None or entry is None:
             raise RefusalError(
                 BUSY, "this photograph has no result", "do it again first, or keep the original"
             )
-        decision = Decision(verb, _key(photo), name, entry.receipt.output.sha256)
+        return Decision(verb, _key(photo), name, entry.receipt.output.sha256)
+
+    def decide(self, decisions: Sequence[Decision]) -> None:
+        """Write decisions down together. Raises OSError."""
         with self._lock:
             if self._decision_lines is None:
                 self._decision_lines = LineFile(self.workspace.decisions)
-            write_decision(self._decision_lines, decision)
-            self._photos[photo.id] = replace(photo, output_sha256=decision.sha256)
-            if verb is Verb.REOPENED:
-                self._decisions.pop(decision.source, None)
-            else:
-                self._decisions[decision.source] = decision
-            self._revisions[photo.id] += 1
+            write_decisions(self._decision_lines, decisions)
+            for decision in decisions:
+                self._note(decision)
+
+    def _note(self, decision: Decision) -> None:
+        key = photo_id(decision.source)
+        self._photos[key] = replace(self._photos[key], output_sha256=decision.sha256)
+        self._revisions[key] += 1
+        if decision.verb is Verb.REOPENED:
+            self._decisions.pop(decision.source, None)
+        else:
+            self._decisions[decision.source] = decision
 
     def painted_file(self, photo: ReportPhoto) -> Path | None:
         """The painted mask of a photograph, None where there is none."""

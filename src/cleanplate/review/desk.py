@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
 from cleanplate.images.discover import Source, name_outputs
 from cleanplate.images.read import read
+from cleanplate.models.catalog import CATALOG
+from cleanplate.models.store import open_store
 from cleanplate.report import ReportPhoto
 from cleanplate.review.album import Album
 from cleanplate.review.feed import Feed
@@ -29,7 +32,7 @@ from cleanplate.review.masks import decode_mask, encode_mask, read_mask
 from cleanplate.review.queue import Action, Job, JobFailedError, JobQueue, State
 from cleanplate.review.redo import BuildPipeline, Redoer, Wish
 from cleanplate.review.refusal import BUSY, UNFIT, RefusalError
-from cleanplate.settings import INPAINTERS, RepairSettings
+from cleanplate.settings import INPAINT_MODELS, INPAINTERS, RepairSettings
 from cleanplate.structures import BoolArray
 
 #: Why jobs wait while a run goes on in the same folder.
@@ -92,10 +95,10 @@ class Desk:
 
     # What pages see
 
-    @property
+    @cached_property
     def methods(self) -> tuple[str, ...]:
-        """The ways of removing that can be asked for; the run's own first."""
-        return tuple(dict.fromkeys([self.settings.inpaint, *INPAINTERS]))
+        """The ways of removing that can be asked for, the run's own first; networks that are at hand."""
+        return tuple(dict.fromkeys([self.settings.inpaint, *INPAINTERS, *_list_networks(self.settings)]))
 
     def describe(self, photo_id: str) -> dict[str, Any]:
         """A photograph's record. Raises RefusalError."""
@@ -166,23 +169,27 @@ class Desk:
 
     def approve(self, photo_id: str) -> dict[str, Any]:
         """Write down that a result is good. Raises RefusalError."""
-        self._decide(photo_id, Verb.APPROVED)
+        self._decide([self.album.find(photo_id)], Verb.APPROVED)
         return self.tell_photo(photo_id)
 
     def approve_all(self, photo_ids: Sequence[str]) -> dict[str, Any]:
-        """The same for many; those that cannot be approved are listed with the cause."""
-        records, refused = [], []
+        """The same for many; those that cannot be approved are listed with the cause. Raises RefusalError."""
+        decisions, refused = {}, []
         for photo_id in dict.fromkeys(photo_ids):
             try:
-                records.append(self.approve(photo_id))
+                photo = self.album.find(photo_id)
+                decisions[photo_id] = self.album.make_decision(photo, Verb.APPROVED)
             except RefusalError as refusal:
                 refused.append({"id": photo_id, "cause": refusal.cause})
-        return {"photos": records, "refused": refused}
+        with _storing():
+            self.album.decide(list(decisions.values()))
+        return {"photos": [self.tell_photo(photo_id) for photo_id in decisions], "refused": refused}
 
     def reopen(self, photo_id: str) -> dict[str, Any]:
         """Take a decision back. Raises RefusalError."""
-        if self.album.is_decided(self.album.find(photo_id)):
-            self._decide(photo_id, Verb.REOPENED)
+        photo = self.album.find(photo_id)
+        if self.album.is_decided(photo):
+            self._decide([photo], Verb.REOPENED)
         return self.tell_photo(photo_id)
 
     def find_alike(self, photo_id: str) -> Alike:
@@ -254,7 +261,7 @@ class Desk:
             )
             self.album.put(self._redoer.do(wish, tell_stage))
             if job.action is Action.KEEP:
-                self._decide(job.id, Verb.KEPT)
+                self._decide([self.album.find(job.id)], Verb.KEPT)
         except RefusalError as refusal:
             raise JobFailedError(refusal.cause, refusal.remedy) from refusal
 
@@ -265,9 +272,9 @@ class Desk:
             self.tell_photo(job.id)
             self.tell_queue()
 
-    def _decide(self, photo_id: str, verb: Verb) -> None:
+    def _decide(self, photos: Sequence[ReportPhoto], verb: Verb) -> None:
         with _storing():
-            self.album.decide(self.album.find(photo_id), verb)
+            self.album.decide([self.album.make_decision(photo, verb) for photo in photos])
 
     def _make_settings(self, method: str | None, threshold: float | None) -> RepairSettings:
         """The run's settings but for these. Raises RefusalError for a value that cannot be."""
@@ -337,6 +344,15 @@ def read_run_settings(output: Path) -> RepairSettings:
         return RepairSettings(**{name: value for name, value in told.items() if name in known})
     except (UsageError, TypeError, AttributeError) as exc:
         raise UsageError(f"{journal}: the settings of its last run cannot be used ({exc})") from exc
+
+
+def _list_networks(settings: RepairSettings) -> list[str]:
+    """The inpainting networks whose weights lie on this machine."""
+    try:
+        store = open_store(CATALOG, settings.model_dir)
+    except UsageError:
+        return []  # the run's own folder of weights is gone; doing a photograph again says so
+    return [name for name in INPAINT_MODELS if store.find(CATALOG.get(name)) is not None]
 
 
 def _make_job(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from cleanplate.review.queue import JobFailedError
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import BoolArray, Detection, Outcome, Photo, Repair, Verdict
 
+Item = TypeVar("Item")
 BuildPipeline = Callable[[RepairSettings], Pipeline]
 
 
@@ -116,26 +118,20 @@ class Redoer:
         # Masks are kept, so that the page can show what was changed.
         settings = dataclasses.replace(wish.settings, save_masks=True, dry_run=False, profile=None)
         pipeline = self._choose_pipeline(wish, settings)
-        owner = LocalOwner(pipeline, settings, self._find_policy())
-        finished: list[Outcome] = []
-
-        def hear(event: Event) -> None:
-            if isinstance(event, PhotoFinished):
-                finished.append(event.outcome)
-
         key = f"{REVIEWED}{settings.result_key}-{pipeline.fingerprint}"
-        bench = Workbench(settings, owner, self._workspace, self._ledger, EventStream([hear]), key)
-        loaded = bench.load(job)
-        if isinstance(loaded, Failed):
-            raise JobFailedError(*explain(loaded.error))
-        tell_stage("repair")
-        owner.before_batch()
-        (repaired,) = bench.repair([loaded])
-        if isinstance(repaired, Failed):
-            raise JobFailedError(*explain(repaired.error))
+        finished: list[Event] = []
+        events = EventStream([finished.append])
+        with LocalOwner(pipeline, settings, self._find_policy()) as owner:
+            bench = Workbench(settings, owner, self._workspace, self._ledger, events, key)
+            loaded = _want(bench.load(job))
+            tell_stage("repair")
+            owner.before_batch()
+            (repaired,) = map(_want, bench.repair([loaded]))
         tell_stage("write")
         bench.store(repaired)
-        (outcome,) = finished
+        (event,) = finished
+        assert isinstance(event, PhotoFinished)  # the only kind that a workbench tells
+        outcome = event.outcome
         if outcome.verdict is Verdict.FAILED:
             raise JobFailedError(outcome.cause or "it could not be stored", outcome.remedy or "try again")
         return outcome
@@ -162,3 +158,10 @@ class Redoer:
                 self._settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping
             )
         return self._policy
+
+
+def _want(item: Item | Failed) -> Item:
+    """The item, where it is none that was given up. Raises JobFailedError."""
+    if isinstance(item, Failed):
+        raise JobFailedError(*explain(item.error))
+    return item
