@@ -28,6 +28,8 @@ LEAST_DISK_BYTES = 1_000_000_000
 EXTRAS = {
     "gpu": ("nvidia-ml-py", "utilisation, temperature and power of NVIDIA cards"),
     "heic": ("pillow-heif", "HEIC files"),
+    "onnx": ("onnxruntime", "inpainting networks as ONNX files"),
+    "spandrel": ("spandrel", "inpainting networks besides LaMa and MI-GAN"),
     "prometheus": ("prometheus-client", "metrics of `cleanplate monitor --prometheus`"),
     "review": ("fastapi", "the page of `cleanplate review` and `repair --live`"),
     "train": ("cairosvg", "SVG logos in training"),
