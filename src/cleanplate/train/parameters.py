@@ -11,8 +11,8 @@ def group_parameters(network: nn.Module, encoder_rate: float, *, keep_filters: b
     """Groups for AdamW: the encoder at a share of the learning rate, everything else at the whole of it.
 
     network: has an `encoder`. encoder_rate: its share, in (0, 1]. keep_filters: the encoder's depthwise
-    filters stay as they are. They are a twelfth of its parameters, but on a CPU their gradient takes two thirds
-    of a step (oneDNN has no fast kernel for it: 120 ms where the filtering itself takes 1 ms).
+    filters stay as they are. They are a twelfth of its parameters, but on a CPU their gradient takes two
+    thirds of a step (oneDNN has no fast kernel for it: 120 ms where the filtering itself takes 1 ms).
 
     >>> from cleanplate.models.nets.finder import Finder
     >>> encoder, rest = group_parameters(Finder(), 0.3, keep_filters=True)
