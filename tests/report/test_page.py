@@ -12,18 +12,21 @@ from cleanplate.report.bundle import bundle_scripts, read_page_file
 from tests.report.outputs import HOSTILE
 
 MODULES = [
-    "api",
-    "charts",
-    "desk",
-    "dom",
-    "filters",
-    "grid",
-    "i18n",
-    "main",
-    "painter",
-    "review",
-    "store",
-    "viewer",
+    *(
+        "api",
+        "charts",
+        "desk",
+        "dom",
+        "facts",
+        "filters",
+        "grid",
+        "i18n",
+        "main",
+        "painter",
+        "review",
+        "store",
+    ),
+    *("viewer", "words"),
 ]
 
 
@@ -87,11 +90,11 @@ def test_every_module_is_in_once_after_what_it_needs():
 
 
 def test_both_languages_say_the_same_things():
-    text = read_page_file("i18n.js")
+    text = read_page_file("words.js")
     english, chinese = (
         re.findall(
             r"^  (\w+): \"(.*)\",$",
-            re.search(rf"const {name} = {{(.*?)^}};", text, re.DOTALL | re.MULTILINE)[1],
+            re.search(rf"export const {name} = {{(.*?)^}};", text, re.DOTALL | re.MULTILINE)[1],
             re.MULTILINE,
         )
         for name in ("ENGLISH", "CHINESE")
@@ -102,7 +105,7 @@ def test_both_languages_say_the_same_things():
 
 
 def test_what_the_page_says_has_words():
-    keys = set(re.findall(r"^  (\w+): \"", read_page_file("i18n.js"), re.MULTILINE))
+    keys = set(re.findall(r"^  (\w+): \"", read_page_file("words.js"), re.MULTILINE))
     for module in MODULES:
         said = set(re.findall(r'say\("(\w+)"', read_page_file(f"{module}.js")))
         assert said <= keys, f"{module}: {said - keys}"

@@ -1,9 +1,8 @@
 // One photograph, large: before and after with a slider between them, its marks, and what is known of it.
 
 import { announce, button, icon, isTyping, make } from "./dom.js";
-import { decisionOf } from "./store.js";
-import { totalSeconds } from "./filters.js";
-import { duration, isSaid, number, percent, say } from "./i18n.js";
+import { describePhoto } from "./facts.js";
+import { number, percent, say } from "./i18n.js";
 
 const MOST_SCALE = 16;
 const STEP = 1.4;
@@ -172,7 +171,7 @@ export class Viewer {
     this.maskButton.disabled = !photo.share;
     for (const each of this.zooms) each.disabled = !(before || after);
     this.element.classList.toggle("is-single", !this.isPair);
-    this.facts.replaceChildren(...describe(photo, this.store));
+    this.facts.replaceChildren(...describePhoto(photo, this.store));
     this.tools?.loaded(photo);
     this.applyMode();
     if (keepView && this.size.width) this.applyView();
@@ -505,80 +504,4 @@ function placeBox(element, [left, top, right, bottom], size) {
   element.style.setProperty("top", share(top, size.height));
   element.style.setProperty("width", share(right - left, size.width));
   element.style.setProperty("height", share(bottom - top, size.height));
-}
-
-/** All that is known of a photograph, as a list of facts. */
-function describe(photo, store) {
-  const decision = decisionOf(photo);
-  const rows = [
-    ["became", makeBadges(photo, decision)],
-    photo.cause && ["cause", make("span", { text: photo.cause, lang: "en" })],
-    photo.remedy && ["remedy", make("span", { text: photo.remedy, lang: "en" })],
-    photo.share && ["share", percent(photo.share, 2)],
-    photo.score && ["score", makeMeter(photo.score)],
-    photo.sureness !== undefined && photo.methods && ["confidence", makeMeter(photo.sureness)],
-    photo.rounds && ["rounds", number(photo.rounds)],
-    photo.methods && ["method", makeMethods(photo)],
-    photo.width && ["size", `${photo.width} × ${photo.height}`],
-    photo.batch > 0 && ["batch", number(photo.batch)],
-    photo.seconds && ["time", makeTimes(photo)],
-    photo.notes && ["notes", make("ul", { lang: "en" }, photo.notes.map((note) => make("li", { text: note })))],
-    (photo.pictures?.before || photo.pictures?.after) && ["files", makeFiles(photo, store)],
-  ];
-  const list = make(
-    "dl",
-    {},
-    rows.filter(Boolean).map(([name, value]) => make("div", {}, make("dt", { text: say(name) }), make("dd", {}, value))),
-  );
-  return [list, makeKeys(store)];
-}
-
-function makeBadges(photo, decision) {
-  return make(
-    "span",
-    { class: "badges" },
-    make("span", { class: `badge is-${photo.verdict}` }, icon(photo.verdict), make("span", { text: say(photo.verdict) })),
-    decision && make("span", { class: `badge is-${decision}` }, icon(decision), make("span", { text: say(decision) })),
-  );
-}
-
-function makeMeter(share) {
-  const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span", { style: { width: `${share * 100}%` } }));
-  return make("span", { class: "meter" }, make("span", { text: number(share, 2) }), bar);
-}
-
-function makeMethods(photo) {
-  const items = Object.entries(photo.methods).map(([method, count]) => {
-    const opacities = (photo.regions || []).filter((region) => region.method === method && region.opacity !== null);
-    const mean = opacities.reduce((sum, region) => sum + region.opacity, 0) / opacities.length;
-    const text = count > 1 ? `${say(method)} × ${count}` : say(method);
-    return make("li", { class: `is-${method}`, text: opacities.length ? `${text}, ${say("opacity", { value: number(mean, 2) })}` : text });
-  });
-  return make("ul", { class: "methods" }, items);
-}
-
-function makeTimes(photo) {
-  const total = totalSeconds(photo);
-  const stages = Object.entries(photo.seconds)
-    .filter(([, seconds]) => seconds >= 0.005)
-    .map(([stage, seconds]) => `${isSaid(stage) ? say(stage) : stage} ${duration(seconds)}`);
-  return [make("span", { text: duration(total) }), make("span", { class: "fine", text: stages.join(" · ") })];
-}
-
-function makeFiles(photo, store) {
-  const links = ["before", "after"].map((side) => {
-    const address = store.picture(photo, side);
-    return address && make("a", { href: address, target: "_blank", rel: "noopener", text: say(`open_${side}`) });
-  });
-  return make("span", { class: "links" }, links);
-}
-
-function makeKeys(store) {
-  const names = ["key_arrows", "key_space", "key_mask", "key_marks", "key_zoom", "key_close", store.review && "key_review"];
-  return make(
-    "details",
-    { class: "keys" },
-    make("summary", { text: say("keys") }),
-    make("ul", {}, names.filter(Boolean).map((name) => make("li", { text: say(name) }))),
-  );
 }
