@@ -18,7 +18,7 @@ from cleanplate.engine.lock import OutputLock
 from cleanplate.errors import MissingExtraError, UsageError
 from cleanplate.review.live import NoRun
 from cleanplate.review.serve import Server, open_socket
-from tests.engine.simple import draw_photo
+from tests.engine.simple import draw_photo, leftovers
 from tests.review.scene import build_slowly, ids_by_name, open_desk, sha256, square_mask, wait_until
 
 
@@ -235,6 +235,26 @@ def test_a_live_run_ends_and_its_page_stays_for_review(tmp_path):
     finally:
         code = program.end()
     assert code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_in_a_live_run_ends_the_page_too(tmp_path):
+    for number in range(40):
+        draw_photo(tmp_path / "in" / f"{number:02}.png", seed=number, size=(320, 240))
+    output = tmp_path / "out"
+    program = Program("repair", tmp_path / "in", "-o", output, "--live", "--no-browser", "--device", "cpu")
+    try:
+        with let_in(program.find(r"(http://127\.0\.0\.1:\d+/\?token=\S+)")) as client:
+            assert client.post("/api/run/pause").status_code == 200
+            wait_until(lambda: client.get("/api/run").json()["state"] == "paused", 90)
+            program.process.send_signal(signal.SIGINT)
+            events = read_stream(client, lambda kind, _: kind == "bye")
+            assert events[-1] == ("bye", {})
+    finally:
+        code = program.process.wait(60)
+        program.end()
+    assert code == 130
+    assert leftovers(output) == []
 
 
 def test_a_dry_run_has_nothing_to_show_live(tmp_path, capsys):
