@@ -35,10 +35,7 @@ export function drawRun(store) {
           ["allocated", (sample) => sample.gpu_allocated_bytes],
         ],
       }),
-    drawPace(photos, span),
-    drawStages(photos),
-    drawSizes(photos, span),
-    drawBatches(run, photos, span),
+    ...(photos.length ? [drawPace(photos, span), drawStages(photos), drawSizes(photos, span), drawBatches(run, photos, span)] : []),
   ];
   return make("div", { class: "run" }, describeRun(run, photos, span), make("div", { class: "charts" }, charts.filter(Boolean)), listEvents(run));
 }
@@ -131,7 +128,7 @@ function drawSizes(photos, span) {
   const step = Math.max(1, Math.ceil(photos.length / MOST_DOTS));
   const points = photos.filter((photo, index) => photo.width && index % step === 0).map((photo) => [photo.at, (photo.width * photo.height) / 1e6]);
   const most = Math.max(0.1, ...points.map(([, value]) => value));
-  const plot = new Plot(span, most * 1.1, (value) => number(value, value < 10 ? 1 : 0));
+  const plot = new Plot(span, most * 1.1, (value) => number(value, value < 1 ? 2 : value < 10 ? 1 : 0));
   const radius = points.length < 100 ? 4.5 : 2.6;
   for (const [at, value] of points) plot.dot(at, value, radius);
   const least = Math.min(most, ...points.map(([, value]) => value));
@@ -259,6 +256,7 @@ function roundSteps(most, count) {
 }
 
 function shortTime(seconds) {
+  if (seconds > 0 && seconds < 10) return `${number(seconds, 1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${number(seconds / 3600, 1)} h`;
