@@ -147,10 +147,12 @@ def test_binary_units_are_larger_than_decimal_ones(number, prefix):
 
 
 CHANGES_RESULTS = {
-    *("max_iterations", "threshold", "model", "inpaint", "box", "anchor"),
+    *("max_iterations", "threshold", "model", "inpaint", "ocr", "box", "anchor"),
     *("format", "quality", "save_masks"),
 }
 OTHER_VALUES = {
+    "ocr": "all",
+    "ocr_languages": "ch,en",
     "model_dir": "WEIGHTS",
     "trust": True,
     "masks": "MASKS",

@@ -24,6 +24,7 @@ OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
 INPAINTERS = ("auto", "embedded", "opencv")
+OCR_MODES = ("off", "overlay", "all")
 #: Inpainting networks that others publish (`models/catalog`).
 INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
 #: What `inpaint` ends in where it is the path of a network's weights.
@@ -83,6 +84,12 @@ class RepairSettings:
     masks: str | None = None
     """Folder of masks, found by the photographs' names, or one mask for all: the marks are there and are not
     looked for. What the masks hold is part of what keeps a finished file valid, photograph by photograph."""
+
+    ocr: str = field(default="off", metadata=_RESULT)
+    """`off`; `overlay`: lettering that an OCR engine finds and the finder has a trace of; `all`: any."""
+
+    ocr_languages: str | None = None
+    """Kept for the original plan's command lines: text is found, not read, so languages change nothing."""
 
     box: tuple[str, ...] = field(default=(), metadata=_RESULT)
     """Boxes `x,y,w,h` in pixels that are marked on every photograph."""
@@ -167,6 +174,8 @@ class RepairSettings:
             lambda v: v is None or (isinstance(v, str) and v != ""),
             "a folder or file of masks",
         )
+        _want(self, "ocr", lambda v: v in OCR_MODES, f"one of {', '.join(OCR_MODES)}")
+        _want(self, "ocr_languages", lambda v: v is None or isinstance(v, str), "languages, or nothing")
         _want(
             self, "model_dir", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
         )

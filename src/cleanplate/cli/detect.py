@@ -13,7 +13,7 @@ from cleanplate.cli.repair import say, show_any_name
 #: The settings of a repair that say where marks are found.
 USED = (
     *("recursive", "limit", "max_megapixels"),
-    *("model", "threshold", "masks", "box", "anchor"),
+    *("model", "threshold", "ocr", "ocr_languages", "masks", "box", "anchor"),
     *("overwrite", "batch_size", "pause_interval", "device", "memory_limit"),
 )
 

@@ -17,6 +17,7 @@ from cleanplate.errors import InvalidSettingError, UsageError
 from cleanplate.settings import (
     INPAINT_MODELS,
     INPAINTERS,
+    OCR_MODES,
     OUTPUT_FORMATS,
     PRESETS,
     RepairSettings,
@@ -29,7 +30,7 @@ from cleanplate.settings import (
 class Option:
     """One setting as an option. parse: from its text, or None for a switch (which then has a --no- form).
 
-    repeats: whether it may be given several times.
+    repeats: whether it may be given several times. bare: its value where none follows it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Option:
     metavar: str | None = None
     choices: Sequence[str] | None = None
     repeats: bool = False
+    bare: str | None = None
 
     @property
     def flag(self) -> str:
@@ -116,6 +118,19 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             "file for all; nothing is looked for then",
             parse=str,
             metavar="DIR|FILE",
+        ),
+        Option(
+            name="ocr",
+            help="also mark lettering that an OCR engine finds: where the finder has a trace of it, or 'all'",
+            parse=str,
+            choices=OCR_MODES,
+            bare="overlay",
+        ),
+        Option(
+            name="ocr_languages",
+            help="kept for the original plan: text is found, not read, so languages change nothing",
+            parse=str,
+            metavar="LANGS",
         ),
         Option(
             name="box",
@@ -254,6 +269,11 @@ def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) ->
         )
         return
     text = option.help if default in (None, ()) else f"{option.help} (default: {default})"
+    if option.bare is not None:
+        group.add_argument(
+            option.flag, nargs="?", const=option.bare, choices=option.choices, default=None, help=text
+        )
+        return
     if option.repeats:
         group.add_argument(
             option.flag, action="append", type=option.parse, metavar=option.metavar, default=None, help=text

@@ -28,6 +28,7 @@ LEAST_DISK_BYTES = 1_000_000_000
 EXTRAS = {
     "gpu": ("nvidia-ml-py", "utilisation, temperature and power of NVIDIA cards"),
     "heic": ("pillow-heif", "HEIC files"),
+    "ocr": ("rapidocr", "lettering found by an OCR engine"),
     "onnx": ("onnxruntime", "inpainting networks as ONNX files"),
     "spandrel": ("spandrel", "inpainting networks besides LaMa and MI-GAN"),
     "prometheus": ("prometheus-client", "metrics of `cleanplate monitor --prometheus`"),

@@ -68,6 +68,16 @@ class _Parts:
             from cleanplate.detect.given import GivenDetector
 
             return GivenDetector(tuple(find_mask_sources(self.settings)))
+        finder = self.make_finder()
+        if self.settings.ocr == "off":
+            return finder
+        from cleanplate.detect.text import TextDetector, make_engine
+
+        engine, version = make_engine()
+        return TextDetector(finder, engine, version, "all" if self.settings.ocr == "all" else "overlay")
+
+    def make_finder(self) -> Detector:
+        """The network that finds marks."""
         from cleanplate.detect.network import NetworkDetector
 
         if self.is_checkpoint_of_another_program:
