@@ -104,10 +104,14 @@ def find_strokes(rgb_u8: NDArray[np.uint8], polygon: FloatArray) -> BoolArray:
     right, bottom = np.minimum(np.ceil(polygon.max(axis=0)).astype(int) + 1, (width, height))
     if right - left < 3 or bottom - top < 3:
         return strokes
+    # The surroundings are looked at too: inside its box the text may cover more than it leaves.
+    text_px = min(right - left, bottom - top)
+    left, top = max(0, left - text_px), max(0, top - text_px)
+    right, bottom = min(width, right + text_px), min(height, bottom + text_px)
     grey = cv2.cvtColor(np.ascontiguousarray(rgb_u8[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
     inside = np.zeros(grey.shape, np.uint8)
     cv2.fillConvexPoly(inside, np.rint(polygon - (left, top)).astype(np.int32), 1)
-    kernel = int(min(255, max(3, min(grey.shape) // 2 * 2 + 1)))
+    kernel = int(min(255, 2 * text_px + 1))
     difference = grey.astype(np.int16) - cv2.medianBlur(grey, kernel)
     candidates = []
     for side in (difference, -difference):

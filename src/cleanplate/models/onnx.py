@@ -49,6 +49,7 @@ def load_onnx(path: Path, fingerprint: str, device: torch.device) -> Inpainter:
         stride=base.stride,
         least_px=edge or 16,
         fixed_px=edge,
+        most_px=2 * edge if edge else base.most_px,
         batches=not isinstance(picture.shape[0], int),
         bytes_per_pixel=base.bytes_per_pixel,
     )

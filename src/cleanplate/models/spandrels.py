@@ -57,6 +57,7 @@ def _describe(descriptor: Any) -> InpaintSpec:
         stride=stride,
         least_px=least,
         fixed_px=fixed,
+        most_px=2 * fixed if fixed else SPECS["lama"].most_px,
         batches=False,
         bytes_per_pixel=SPECS["mat"].bytes_per_pixel,
     )
