@@ -1,0 +1,121 @@
+"""The mark that several photographs share, from aligned crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage import data
+
+from cleanplate.remove.gradients import accumulate, measure_scale, solve
+from cleanplate.remove.inpaint import dilate
+from cleanplate.remove.regression import regress_on_fills
+from cleanplate.remove.shared import estimate_shared_mark, to_mark
+from tests.remove.scenes import letters
+
+HEIGHT, WIDTH = 96, 180
+OPACITY = 0.5
+
+
+def _pictures(count: int) -> list[NDArray[np.uint8]]:
+    rng = np.random.default_rng(3)
+    sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    crops = []
+    for place in range(count):
+        picture = sources[place % len(sources)]
+        top = int(rng.integers(picture.shape[0] - HEIGHT))
+        left = int(rng.integers(picture.shape[1] - WIDTH))
+        crops.append(np.ascontiguousarray(picture[top : top + HEIGHT, left : left + WIDTH]))
+    return crops
+
+
+def _mark(crops: list[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
+    alpha = OPACITY * letters(HEIGHT, WIDTH, scale=1.6, top=65)
+    marked = [
+        np.rint(crop * (1 - alpha[..., None]) + alpha[..., None] * np.array([255.0, 230.0, 60.0]))
+        for crop in crops
+    ]
+    return [crop.astype(np.uint8) for crop in marked], alpha.astype(np.float32)
+
+
+def _error(result: NDArray[np.float32], clean: NDArray[np.uint8], inside: NDArray[np.bool_]) -> float:
+    return float(((np.clip(result, 0, 1) - clean / 255)[inside] ** 2).mean())
+
+
+def test_the_likelihood_beats_the_regression_and_both_beat_the_input() -> None:
+    clean = _pictures(12)
+    marked, alpha = _mark(clean)
+    mask = dilate(alpha > 0.02, 2)
+    inside = alpha > 0.02
+    errors = []
+    for refine in (False, True):
+        mark = estimate_shared_mark(marked, mask, refine=refine)
+        kept = np.maximum(1 - mark.alpha, 0.02)[..., None]
+        results = [(crop / np.float32(255) - mark.alpha[..., None] * mark.rgb) / kept for crop in marked]
+        errors.append(np.mean([_error(r, c, inside) for r, c in zip(results, clean, strict=True)]))
+    before = np.mean([_error(m / np.float32(255), c, inside) for m, c in zip(marked, clean, strict=True)])
+    assert errors[1] < errors[0] < before / 4
+    assert errors[1] < 10 ** (-30 / 10)
+
+
+def test_opacity_and_colour_are_what_was_drawn() -> None:
+    marked, alpha = _mark(_pictures(16))
+    mark = estimate_shared_mark(marked, dilate(alpha > 0.02, 2))
+    core = alpha > 0.98 * OPACITY
+    assert abs(float(mark.alpha[core].mean()) - OPACITY) < 0.04
+    assert np.abs(mark.rgb[core].mean(axis=0) - np.array([255, 230, 60]) / 255).max() < 0.05
+    assert not mark.alpha[~dilate(alpha > 0.02, 2)].any()
+    assert mark.kind == "estimated"
+
+
+def test_photographs_without_a_mark_give_none() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[40:60, 60:120] = True
+    mark = estimate_shared_mark(_pictures(16), mask)
+    assert float(mark.alpha.mean()) < 0.02
+
+
+def test_an_empty_mask_gives_an_empty_mark() -> None:
+    mark = estimate_shared_mark(_pictures(2), np.zeros((HEIGHT, WIDTH), bool))
+    assert not mark.alpha.any()
+
+
+def test_one_crop_or_crops_of_other_sizes_are_refused() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    with pytest.raises(ValueError, match="two or more"):
+        estimate_shared_mark(_pictures(1), mask)
+    with pytest.raises(ValueError, match="mask's shape"):
+        estimate_shared_mark([*_pictures(1), np.zeros((5, 5, 3), np.uint8)], mask)
+
+
+def test_the_order_of_the_photographs_does_not_matter() -> None:
+    marked, alpha = _mark(_pictures(6))
+    mask = dilate(alpha > 0.02, 2)
+    one, other = (regress_on_fills(crops, mask) for crops in (marked, marked[::-1]))
+    assert np.allclose(one[0], other[0], atol=1e-3)
+    assert np.allclose(one[1], other[1], atol=1e-3)
+
+
+def test_saturated_pixels_do_not_pull_the_regression() -> None:
+    clean = [np.minimum(crop.astype(np.uint16) * 2, 255).astype(np.uint8) for crop in _pictures(24)]
+    marked, alpha = _mark(clean)
+    _, kept = regress_on_fills(marked, dilate(alpha > 0.02, 2))
+    assert abs(float(kept[alpha > 0.98 * OPACITY].mean()) - (1 - OPACITY)) < 0.12
+
+
+def test_a_step_keeps_pixels_off_the_mask_and_the_opacity_valid() -> None:
+    marked, alpha = _mark(_pictures(4))
+    mask = dilate(alpha > 0.02, 2)
+    scales = [measure_scale(crop.astype(np.float32) / 255, mask) for crop in marked]
+    start = torch.zeros(4, HEIGHT, WIDTH)
+    start[0] = 1
+    after = solve(start, accumulate(marked, scales, start), torch.from_numpy(mask).float(), 4, 10)
+    assert torch.equal(after[:, ~torch.from_numpy(mask)], start[:, ~torch.from_numpy(mask)])
+    assert float(after[0].min()) > 0
+
+
+def test_a_layer_is_valid_whatever_the_planes_say() -> None:
+    mark = to_mark(np.full((2, 2, 3), 0.7, np.float32), np.full((2, 2), 0.9, np.float32))
+    assert float(mark.alpha.max()) <= 1
+    assert float(mark.rgb.max()) <= 1
