@@ -1,0 +1,77 @@
+"""A mark that is known, taken off again."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanplate.marks.composite import PlacedMark, composite
+from cleanplate.marks.sample import decode_jpeg, encode_jpeg
+from cleanplate.remove.known import ROUNDING_NOISE, remove_known
+from cleanplate.structures import FloatArray, Mark
+from tests.remove.scenes import letters, photograph
+
+
+def _mark(opacity: float, colour: tuple[float, float, float]) -> Mark:
+    alpha = opacity * letters(120, 200)
+    rgb = np.broadcast_to(np.asarray(colour, np.float32), (*alpha.shape, 3))
+    return Mark(alpha.astype(np.float32), np.ascontiguousarray(rgb))
+
+
+def _error(result: FloatArray, clean: FloatArray, mark: Mark) -> float:
+    return float(((result - clean)[mark.alpha > 0.02] ** 2).mean())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    opacity=st.floats(0.05, 0.95),
+    colour=st.tuples(*[st.floats(0, 1)] * 3),
+    seed=st.integers(0, 1000),
+)
+def test_with_the_mark_exactly_known_and_nothing_rounded_the_inverse_is_exact_to_a_grey_level(
+    opacity: float, colour: tuple[float, float, float], seed: int
+) -> None:
+    clean = np.random.default_rng(seed).random((120, 200, 3)).astype(np.float32)
+    mark = _mark(opacity, colour)
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    behind, _ = remove_known(marked, mark, noise=0.0)
+    assert np.abs(behind - clean).max() < 1 / 255
+
+
+@settings(max_examples=20, deadline=None)
+@given(opacity=st.floats(0.05, 0.45), colour=st.tuples(*[st.floats(0, 1)] * 3))
+def test_with_eight_bits_the_inverse_is_off_by_no_more_than_the_rounding_grown(
+    opacity: float, colour: tuple[float, float, float]
+) -> None:
+    clean, mark = photograph(), _mark(opacity, colour)
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    rounded = (np.rint(marked * 255) / 255).astype(np.float32)
+    behind, changed = remove_known(rounded, mark, noise=ROUNDING_NOISE)
+    grown = 0.5 / 255 / (1 - mark.alpha[..., None])
+    assert (np.abs(behind - clean) <= grown + 1e-4).all()
+    assert (behind[~changed] == rounded[~changed]).all()
+
+
+def test_after_jpeg_the_blend_is_better_than_the_plain_inverse_of_a_nearly_opaque_mark() -> None:
+    clean, mark = photograph(), _mark(0.93, (1.0, 1.0, 1.0))
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    stored = decode_jpeg(encode_jpeg(np.rint(marked * 255).astype(np.uint8), 85)) / np.float32(255)
+    behind, _ = remove_known(stored, mark)
+    plain, _ = remove_known(stored, mark, noise=0.0)
+    assert _error(behind, clean, mark) < 0.5 * _error(plain, clean, mark)
+
+
+def test_opaque_cores_are_filled() -> None:
+    clean = np.full((120, 200, 3), 0.25, np.float32)
+    mark = _mark(1.0, (1.0, 0.0, 0.0))
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    behind, _ = remove_known(marked, mark, noise=ROUNDING_NOISE)
+    assert np.abs(behind - clean).max() < 2 / 255
+
+
+def test_a_transparent_mark_changes_nothing() -> None:
+    clean = photograph()
+    behind, changed = remove_known(clean, _mark(0.0, (1.0, 1.0, 1.0)))
+    assert not changed.any()
+    assert (behind == clean).all()
