@@ -79,6 +79,11 @@ def accumulate(crops_u8: Sequence[NDArray[np.uint8]], scales: Sequence[FloatArra
         outside = ((behind < 0) | (behind > 1)).float() * (BEYOND_RANGE / (kept * kept))
         bound = outside * (behind > 0.5)
         beyond += torch.stack([outside, outside * marked, outside * marked**2, bound, bound * marked])
+    # The mark's own colour is in range where white never comes from less than white, nor black from more.
+    too_light = (kept - added < 1).float() * (BEYOND_RANGE * len(crops_u8) / (kept * kept))
+    too_dark = (added < 0).float() * (BEYOND_RANGE * len(crops_u8) / (kept * kept))
+    beyond += too_light
+    beyond[0] += too_dark
     return Sums(tuple(gradients), beyond)
 
 
