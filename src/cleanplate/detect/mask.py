@@ -20,9 +20,9 @@ GAP_BY_SIZE = 1.0
 GAP_BY_PHOTO = 0.006
 #: Only so many regions are grouped, the largest.
 MOST_REGIONS = 2000
-#: A group whose pixels are less probable than this on the mean is taken for part of the scene. Source: the best
-#: mean F1 on marked validation photographs (0.50; 0.53 at 0.75) at which no more of the clean ones were touched
-#: than with the finder before (6 of 70; 15 at 0.75).
+#: A group whose pixels are less probable than this on the mean is taken for part of the scene. Source: the
+#: best mean F1 on marked validation photographs (0.50; 0.53 at 0.75) at which no more of the clean ones were
+#: touched than with the finder before (6 of 70; 15 at 0.75).
 LEAST_SCORE = 0.8
 
 
