@@ -71,8 +71,9 @@ def test_a_bad_photograph_is_one_failure(photos: Path, capsys: pytest.CaptureFix
     assert "d.png" in capsys.readouterr().err
 
 
-def test_nothing_over_the_threshold_is_a_black_mask(photos: Path) -> None:
-    assert detect(photos, "--limit", "1", "--threshold", "0.999") == 0
+def test_nothing_found_is_a_black_mask(photos: Path) -> None:
+    Image.new("RGB", (160, 120), (90, 110, 140)).save(photos / "a.png")
+    assert detect(photos, "--limit", "1") == 0
     assert not np.asarray(Image.open(photos.parent / "masks" / "a.png")).any()
 
 
