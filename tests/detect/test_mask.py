@@ -16,9 +16,9 @@ def paint(height: int, width: int, *boxes: Box) -> BoolArray:
 
 def test_weak_pixels_count_only_next_to_strong_ones() -> None:
     probability = np.zeros((50, 50), np.float32)
-    probability[10:15, 10:20] = 0.4
+    probability[10:15, 10:20] = 0.5
     probability[10:15, 14:16] = 0.9
-    probability[30:40, 30:40] = 0.4
+    probability[30:40, 30:40] = 0.5
     mask = threshold_mask(probability)
     assert mask[12, 10]
     assert not mask[35, 35]

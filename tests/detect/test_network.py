@@ -43,7 +43,7 @@ def found(results: list[Detection | Exception]) -> list[Detection]:
 
 
 def test_marks_are_found_where_they_are() -> None:
-    subject = detector()
+    subject = detector(looks=())
     box = Box(40, 30, 80, 50)
     marked, clean = found(subject.detect([photo(100, 150, box), photo(100, 150)], plainly))
     assert marked.boxes == (box,)
@@ -53,7 +53,7 @@ def test_marks_are_found_where_they_are() -> None:
 
 
 def test_large_photographs_are_looked_at_smaller_and_answered_at_their_own_size() -> None:
-    subject = detector(working_size_px=128)
+    subject = detector(working_size_px=128, looks=())
     detection = found(subject.detect([photo(300, 512, Box(100, 100, 300, 200))], plainly))[0]
     assert subject.network.seen == [(1, 3, 96, 128)]
     assert detection.mask.shape == (300, 512)
@@ -99,9 +99,57 @@ def test_in_tiles_a_network_that_looks_near_finds_the_same() -> None:
         return list(request.run(request.items, 256))
 
     marked = photo(300, 700, Box(250, 100, 330, 140))
-    (whole,) = found(detector().detect([marked], plainly))
-    (pieces,) = found(detector().detect([marked], in_tiles))
+    (whole,) = found(detector(looks=()).detect([marked], plainly))
+    (pieces,) = found(detector(looks=()).detect([marked], in_tiles))
     assert seen == [(512, 256, 1, 3, 256, 256)]
     # Where tiles end, the stand-in's blur has another border.
     assert np.abs(whole.probability - pieces.probability).mean() < 1e-2
     assert whole.boxes == pieces.boxes
+
+
+class DoubtsSizes(FindsRed):
+    """Takes red for a mark only in pictures of so many columns at least."""
+
+    def __init__(self, least_columns: int) -> None:
+        super().__init__()
+        self.least_columns = least_columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = super().forward(x)
+        return answer if x.shape[3] >= self.least_columns else torch.full_like(answer, -8.0)
+
+
+def test_what_is_suspected_is_looked_at_again_nearby_and_nothing_else_is() -> None:
+    subject = detector()
+    box = Box(300, 200, 360, 230)
+    marked, clean = found(subject.detect([photo(600, 800, box), photo(600, 800)], plainly))
+    assert clean.boxes == ()
+    (again,) = marked.boxes
+    assert (
+        np.abs(np.subtract((again.left, again.top, again.right, again.bottom), (300, 200, 360, 230))).max()
+        <= 1
+    )
+    first, *looks = subject.network.seen
+    assert first == (2, 3, 608, 800)
+    # 60 x 30 pixels and 96 round them; in its own size, larger and smaller, to multiples of 32.
+    assert sorted(looks) == [(1, 3, 192, 192), (1, 3, 224, 256), (1, 3, 352, 384)]
+
+
+def test_a_mark_must_be_one_in_every_size() -> None:
+    subject = NetworkDetector(DoubtsSizes(800), torch.device("cpu"), "doubts")
+    (once,) = found(subject.detect([photo(600, 800, Box(300, 200, 360, 230))], plainly))
+    assert once.boxes == ()
+    assert 0.2 < once.probability[215, 330] < 0.3  # one look of four
+
+
+def test_a_look_that_fails_ends_its_photograph_alone() -> None:
+    failure = RuntimeError("too large")
+
+    def fail_looks(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.shape(1, None)[2:] == (608, 800):
+            return plainly(request)
+        return [failure for _ in request.items]
+
+    marked, clean = detector().detect([photo(600, 800, Box(300, 200, 360, 230)), photo(600, 800)], fail_looks)
+    assert marked is failure
+    assert isinstance(clean, Detection)

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from cleanplate.train.losses import dice_loss, dice_loss_by_crop, finder_loss, restorer_loss
+from cleanplate.train.losses import (
+    WORST_PX,
+    dice_loss,
+    dice_loss_by_crop,
+    finder_loss,
+    restorer_loss,
+    worst_of_clean,
+)
 
 
 @pytest.fixture
@@ -54,6 +61,15 @@ def test_pixels_without_weight_do_not_count(finder_example):
     wrong = (finder_example["target"] - 0.5) * 30
     wrong[0, :, :8] *= -1
     assert float(finder_loss(wrong, finder_example)[0]) < 0.01
+
+
+def test_what_is_worst_on_a_clean_crop_counts_and_on_a_marked_one_does_not(finder_example):
+    entropy = torch.full((2, 1, 32, 32), 0.01)
+    entropy[:, :, :4, :4] = 5.0  # 16 pixels of 1024
+    expected = (16 * 5 + (WORST_PX - 16) * 0.01) / WORST_PX
+    assert float(worst_of_clean(entropy, finder_example["target"])) == pytest.approx(expected)
+    marked = torch.ones_like(finder_example["target"])
+    assert float(worst_of_clean(entropy, marked)) == 0
 
 
 def test_the_restorers_loss_is_least_for_the_right_answer(restorer_example):

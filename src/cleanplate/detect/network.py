@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view
 from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
 from cleanplate.images.tensor import Layers, fetch_batch, resize, resize_to_long_side, stage_batch
 from cleanplate.models.request import Attempt, Request
@@ -27,33 +28,61 @@ class NetworkDetector:
     """Finds marks with a finder network (its contract is in `models/nets/finder`).
 
     network: on `device`, in evaluation mode. fingerprint: of its weights. working_size_px: photographs with a
-    longer edge are looked at in this size, smaller ones as they are. strong, weak: see `threshold_mask`.
+    longer edge are looked at in this size, smaller ones as they are. looks: how what is suspected is looked
+    at again. strong, weak: see `threshold_mask`.
     """
 
     network: Any
     device: torch.device
     fingerprint: str
     working_size_px: int = WORKING_SIZE_PX
+    looks: tuple[Look, ...] = LOOKS
     strong: float = STRONG
     weak: float = WEAK
 
     def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:
         """One Detection a photograph, in order, or what ended that photograph alone."""
+        working = [resize_to_long_side(photo.rgb_u8, self.working_size_px) for photo in photos]
+        found = self._look(working, attempt)
+        found = self._look_again(photos, found, attempt)
+        return [self._finish(photo, probability) for photo, probability in zip(photos, found, strict=True)]
+
+    def _look(self, pictures: Sequence[NDArray[np.uint8]], attempt: Attempt) -> list[FloatArray | Exception]:
+        """The network's probabilities for each picture, those of a size together."""
         stride = int(self.network.stride)
         places: dict[tuple[int, int], list[int]] = defaultdict(list)
-        looked_at: list[NDArray[np.uint8]] = []
-        for place, photo in enumerate(photos):
-            small = resize_to_long_side(photo.rgb_u8, self.working_size_px)
-            looked_at.append(small)
-            height, width = small.shape[:2]
+        for place, picture in enumerate(pictures):
+            height, width = picture.shape[:2]
             places[(height + -height % stride, width + -width % stride)].append(place)
-        found: dict[int, Detection | Exception] = {}
+        found: dict[int, FloatArray | Exception] = {}
         for shape, group in places.items():
-            request = self._ask([looked_at[place] for place in group], shape)
-            answers = attempt(request)
-            for place, probability in zip(group, answers, strict=True):
-                found[place] = self._finish(photos[place], probability)
-        return [found[place] for place in range(len(photos))]
+            answers = attempt(self._ask([pictures[place] for place in group], shape))
+            found.update(zip(group, answers, strict=True))
+        return [found[place] for place in range(len(pictures))]
+
+    def _look_again(
+        self, photos: Sequence[Photo], found: Sequence[FloatArray | Exception], attempt: Attempt
+    ) -> list[FloatArray | Exception]:
+        """What was found at first, with the mean of all looks wherever something is suspected."""
+        views = [
+            make_view(photo.rgb_u8, first.shape, box, look, place)
+            for place, (photo, first) in enumerate(zip(photos, found, strict=True))
+            if not isinstance(first, Exception)
+            for box in find_suspects(first)
+            for look in self.looks
+        ]
+        means = [first if isinstance(first, Exception) else first.copy() for first in found]
+        answers = self._look([view.picture for view in views], attempt)
+        for view, answer in zip(views, answers, strict=True):
+            mean, first = means[view.place], found[view.place]
+            if isinstance(mean, Exception) or isinstance(first, Exception):
+                continue
+            if isinstance(answer, Exception):
+                means[view.place] = answer
+                continue
+            where = view.box.slices
+            mean[where] += (read_view(view, answer) - first[where]) / (1 + len(self.looks))
+        return means
 
     def _ask(
         self, pictures: Sequence[NDArray[np.uint8]], shape: tuple[int, int]

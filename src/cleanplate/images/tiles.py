@@ -1,7 +1,9 @@
-"""Windows over a picture too large for one piece, and putting their results together without seams."""
+"""Boxes to work in: windows over a picture too large for one piece, their results put together without seams;
+boxes that overlap made one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,26 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
         return [0]
     step = tile - overlap
     return [min(start, length - tile) for start in range(0, length - overlap, step)]
+
+
+def merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes of which no two overlap, each the union of those that it replaces.
+
+    >>> merge_overlapping([Box(0, 0, 2, 2), Box(1, 1, 3, 3), Box(5, 5, 6, 6)])
+    [Box(left=0, top=0, right=3, bottom=3), Box(left=5, top=5, right=6, bottom=6)]
+    """
+    merged: list[Box] = []
+    for box in boxes:
+        current = box
+        while True:
+            touching = [other for other in merged if other.overlaps(current)]
+            if not touching:
+                break
+            merged = [other for other in merged if other not in touching]
+            for other in touching:
+                current = current.union(other)
+        merged.append(current)
+    return sorted(merged)
 
 
 class TileBlend:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cleanplate.images.tiles import windows
+from cleanplate.images.tiles import merge_overlapping, windows
 from cleanplate.remove.base import Crop
 from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Photo
 
@@ -87,26 +87,6 @@ def place_crops(
                 )
             )
     return list(dict.fromkeys(cut))
-
-
-def merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes of which no two overlap, each the union of those that it replaces.
-
-    >>> merge_overlapping([Box(0, 0, 2, 2), Box(1, 1, 3, 3), Box(5, 5, 6, 6)])
-    [Box(left=0, top=0, right=3, bottom=3), Box(left=5, top=5, right=6, bottom=6)]
-    """
-    merged: list[Box] = []
-    for box in boxes:
-        current = box
-        while True:
-            touching = [other for other in merged if other.overlaps(current)]
-            if not touching:
-                break
-            merged = [other for other in merged if other not in touching]
-            for other in touching:
-                current = current.union(other)
-        merged.append(current)
-    return sorted(merged)
 
 
 def merge_where_smaller(boxes: Sequence[Box]) -> list[Box]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from cleanplate.train.validation import make_finder_validation
 
 #: The encoder knows photographs already; it learns at this share of the decoder's rate.
 ENCODER_RATE = 0.3
+#: Many photographs of a folder may be clean, and the scene's own lettering is what is most like a mark.
+CLEAN_SHARE = 0.3
+SCENE_TEXT_SHARE = 0.25
 VALIDATION_PHOTOS = 48
 
 
@@ -34,6 +38,7 @@ def train_finder(
     from; None: ImageNet weights for the encoder (extra `train`).
     """
     network = Finder()
+    source = replace(source, clean_share=CLEAN_SHARE, scene_text_share=SCENE_TEXT_SHARE)
     if init is not None:
         network.load_state_dict(load_networks(init).finder.state_dict())
     else:
