@@ -86,9 +86,10 @@ def test_prediction_equals_the_metered_run(make, channels_last):
         assert trace_peak_bytes(network, shape) == pytest.approx(measured, rel=0.01), shape
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("make", "channels"), [(Finder, 3), (Restorer, 4)])
-def test_prediction_equals_the_metered_run_of_the_shipped_networks(make, channels):
-    network = make().eval().to(memory_format=torch.channels_last)
+def test_prediction_equals_the_metered_run_of_the_shipped_networks(make, channels, dtype):
+    network = make().eval().to(dtype=dtype, memory_format=torch.channels_last)
     predictor = PeakPredictor()
     for shape in draw_shapes(40, channels=channels, multiple=32, least=1, most=5):
         measured = measure_peak(network, shape, channels_last=True)
@@ -112,7 +113,7 @@ def test_prediction_equals_the_metered_run_of_the_full_lama():
 def test_half_precision_takes_half():
     network = nn.Conv2d(3, 3, 3, padding=1)
     single = trace_peak_bytes(network, (1, 3, 64, 64))
-    assert trace_peak_bytes(network.to(torch.bfloat16), (1, 3, 64, 64)) * 2 == single
+    assert trace_peak_bytes(network.to(torch.bfloat16), (1, 3, 64, 64), torch.bfloat16) * 2 == single
 
 
 def test_weights_are_neither_counted_nor_touched():

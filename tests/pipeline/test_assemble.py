@@ -29,7 +29,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Untrained networks instead of the shipped ones; what was asked for."""
     calls: list[tuple[str, str]] = []
 
-    def load(model: str, device: torch.device) -> Networks:
+    def load(model: str, device: torch.device, *, quickest: bool) -> Networks:
+        assert quickest
         calls.append((model, str(device)))
         torch.manual_seed(0)
         return Networks(Finder().eval(), Restorer().eval(), "untrained")

@@ -28,7 +28,7 @@ def trace_peak_bytes(network: nn.Module, shape: Sequence[int], dtype: torch.dtyp
     """Most bytes alive at once while `network` runs on one input, the input counted and the weights not.
 
     network: takes one tensor of `shape` (N, C, H, W); it is copied to the `meta` device without its data,
-    and is itself not touched. dtype: of the input; None: that of the network's first floating-point weight.
+    and is itself not touched. dtype: of the input; None: float32, as `images.tensor` lays pictures.
     Raises NotImplementedError or RuntimeError where the network cannot run without data.
 
     >>> trace_peak_bytes(nn.Conv2d(1, 1, 1), (1, 1, 16, 16))
@@ -197,11 +197,11 @@ def _copy_to_meta(network: nn.Module) -> nn.Module:
 
 def _run_on_meta(network: nn.Module, shape: Sequence[int], dtype: torch.dtype | None) -> int:
     weights = [w for w in network.parameters() if w.is_floating_point()]
-    if dtype is None:
-        dtype = weights[0].dtype if weights else torch.float32
     meter = StorageMeter("meta")
     with torch.no_grad(), meter.metering():
-        x = torch.empty(tuple(shape), dtype=dtype, device="meta", memory_format=_find_layout(weights))
+        x = torch.empty(
+            tuple(shape), dtype=dtype or torch.float32, device="meta", memory_format=_find_layout(weights)
+        )
         y = network(x)
         del x, y
     return meter.peak_bytes

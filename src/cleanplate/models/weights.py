@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from cleanplate.device.precision import choose_dtype
 from cleanplate.errors import ModelError
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
@@ -35,10 +36,13 @@ class Networks:
     fingerprint: str
 
 
-def load_networks(model: str = EMBEDDED_MODEL, device: torch.device | str = "cpu") -> Networks:
+def load_networks(
+    model: str = EMBEDDED_MODEL, device: torch.device | str = "cpu", *, quickest: bool = False
+) -> Networks:
     """The finder and the restorer, from the package or from a checkpoint made by `cleanplate train`.
 
-    model: `embedded`, or the path of a .safetensors file; a network it lacks is the embedded one.
+    model: `embedded`, or the path of a .safetensors file; a network it lacks is the embedded one. quickest:
+    in the format that the device is quickest in, to run them; else in float32, to train and to write them.
     Raises ModelError naming the file where it is missing, damaged or made for other networks.
     """
     tensors, fingerprint = _read_embedded()
@@ -53,6 +57,8 @@ def load_networks(model: str = EMBEDDED_MODEL, device: torch.device | str = "cpu
     for name, network in (("finder", finder), ("restorer", restorer)):
         load_into(network, name, tensors, model)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        if quickest:
+            network.to(choose_dtype(torch.device(device), network.dtypes))
         network.eval().requires_grad_(False)
     return Networks(finder, restorer, fingerprint)
 

@@ -53,7 +53,8 @@ class _Parts:
         from cleanplate.models import weights
 
         other = self.is_checkpoint_of_another_program
-        return weights.load_networks(EMBEDDED_MODEL if other else self.settings.model, self.device)
+        model = EMBEDDED_MODEL if other else self.settings.model
+        return weights.load_networks(model, self.device, quickest=True)
 
     @property
     def is_checkpoint_of_another_program(self) -> bool:

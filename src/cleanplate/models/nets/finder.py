@@ -57,8 +57,8 @@ class SameConv2d(nn.Conv2d):
         """(N, C, H, W), H and W multiples of the stride -> (N, C', H / stride, W / stride)."""
         if self.asymmetric is not None:
             x = F.pad(x, self.asymmetric)
-            if self.groups > 1 and torch.is_autocast_enabled(x.device.type):
-                with torch.autocast(x.device.type, enabled=False):
+            if self.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+                with torch.autocast("cpu", enabled=False):
                     return super().forward(x.float()).to(x.dtype)
         return super().forward(x)
 
@@ -99,8 +99,9 @@ class Encoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) in [0, 1] -> features of 16, 24, 40, 112 and 192 channels."""
-        y = F.relu6(self.stem(x * (255.0 / 128.0) - 127.0 / 128.0))
+        """(N, 3, H, W) float32 in [0, 1] -> 16, 24, 40, 112 and 192 features, of the weights' type."""
+        scaled = x * (255.0 / 128.0) - 127.0 / 128.0
+        y = F.relu6(self.stem(scaled.to(self.stem.weight.dtype)))
         features = []
         for index, stage in enumerate(self.stages):
             y = stage(y)
@@ -112,13 +113,15 @@ class Encoder(nn.Module):
 class Finder(nn.Module):
     """Marks on whole photographs.
 
-    forward: (N, 3, H, W) float RGB in [0, 1], H and W multiples of 32 -> (N, 1, H, W) logits of "marked".
+    forward: (N, 3, H, W) float32 RGB in [0, 1], H and W multiples of 32 -> (N, 1, H, W) float32 logits of
+    "marked". dtypes: what its weights may be.
 
     >>> Finder().eval()(torch.zeros(1, 3, 64, 96)).shape
     torch.Size([1, 1, 64, 96])
     """
 
     stride = 32
+    dtypes = ("float32", "bfloat16")
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,4 +143,4 @@ class Finder(nn.Module):
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = F.relu(merge(torch.cat([y, skip], dim=1)))
         y = F.relu(self.refine(y))
-        return F.pixel_shuffle(self.head(y), 2)
+        return F.pixel_shuffle(self.head(y), 2).float()

@@ -27,16 +27,17 @@ OUTPUT_PLANES = 8
 class Restorer(nn.Module):
     """Takes a mark apart on a crop.
 
-    forward: (N, 4, H, W) float, RGB in [0, 1] and the finder's probability; H and W multiples of 32. Returns
-    a dict of full-size planes: `matte` (N, 1, H, W), logits of the mark's shape; `opacity` (N, 1, H, W) in
-    [0, 1], the mark's alpha at each pixel; `colour` (N, 3, H, W) in [0, 1]; `background` (N, 3, H, W), the
-    photograph behind, about [0, 1] and not clipped.
+    forward: (N, 4, H, W) float32, RGB in [0, 1] and the finder's probability; H and W multiples of 32.
+    Returns a dict of full-size float32 planes: `matte` (N, 1, H, W), logits of the mark's shape; `opacity`
+    (N, 1, H, W) in [0, 1], the mark's alpha at each pixel; `colour` (N, 3, H, W) in [0, 1]; `background` (N,
+    3, H, W), the photograph behind, about [0, 1] and not clipped. dtypes: what its weights may be.
 
     >>> sorted(Restorer()(torch.zeros(1, 4, 64, 32)))
     ['background', 'colour', 'matte', 'opacity']
     """
 
     stride = 32
+    dtypes = ("float32", "bfloat16")
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,11 +71,13 @@ class Restorer(nn.Module):
         """See the class."""
         picture, found = x[:, :3], x[:, 3:4]
         stem, quarter, eighth, sixteenth, y = self.encoder(picture)
+        own = (x - 0.5).to(y.dtype)
+        found = found.to(y.dtype)
         extras = (
             [sixteenth],
             [eighth, F.avg_pool2d(found, 8)],
             [quarter, F.avg_pool2d(found, 4)],
-            [stem, self.detail(F.pixel_unshuffle(x - 0.5, 2))],
+            [stem, self.detail(F.pixel_unshuffle(own, 2))],
         )
         for merge, extra in zip(self.merges, extras, strict=True):
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
