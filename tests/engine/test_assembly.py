@@ -15,7 +15,6 @@ from cleanplate.settings import RepairSettings
 
 from .simple import MagentaPipeline
 
-
 #: Properties: told by other fields.
 DERIVED = {"inpaint_model", "iopaint_model", "is_given"}
 
