@@ -1,6 +1,6 @@
 """Plain and optimised processing of one folder in the same memory.
 
-    python benchmarks/before_after.py [--count 60] [--budget 1.3] [--plot docs/before-after-memory.png]
+    python benchmarks/before_after.py [--count 20] [--budget 1.3] [--plot docs/before-after-memory.png]
 
 The memory is a virtual accelerator's: real numerics on the CPU, every byte metered, an out-of-memory error
 past the budget. The budget is a multiple of what the finder takes for one photograph, so that it is tight for
@@ -164,7 +164,9 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=60, help="photographs (default 60)")
+    parser.add_argument(
+        "--count", type=int, default=len(SIZES) * EACH, help="photographs (default: each once)"
+    )
     parser.add_argument("--budget", type=float, default=1.3, help="by what the finder needs (default 1.3)")
     parser.add_argument("--plot", type=Path, help="draw both runs to this PNG file")
     return parser.parse_args()
