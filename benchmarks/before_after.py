@@ -164,9 +164,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--count", type=int, default=len(SIZES) * EACH, help="photographs (default: each once)"
-    )
+    parser.add_argument("--count", type=int, default=len(SIZES) * EACH, help="photographs (default: each)")
     parser.add_argument("--budget", type=float, default=1.3, help="by what the finder needs (default 1.3)")
     parser.add_argument("--plot", type=Path, help="draw both runs to this PNG file")
     return parser.parse_args()
