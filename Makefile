@@ -58,7 +58,7 @@ gpu-check: $(INSTALLED) ## the tests that need an NVIDIA card; prints a table
 	@$(RUN) -m pytest -q -m gpu tests/gpu
 
 sweep: $(INSTALLED) ## fail every single allocation of a run on the virtual accelerator (minutes)
-	@$(RUN) -m pytest -m sweep
+	@$(RUN) -m pytest -m sweep -o faulthandler_timeout=0
 
 startup: $(INSTALLED) ## how long `cleanplate --help` takes
 	@$(RUN) benchmarks/startup.py

@@ -1,6 +1,9 @@
 """`cleanplate doctor`."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +41,16 @@ def test_something_to_mend_is_exit_code_one(findings, capsys):
         "verdict": "bad",
         "remedy": "pip install torch",
     }
+
+
+def test_threads_are_found_as_a_run_has_them():
+    unset = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "THP_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "cleanplate", "doctor", "--json"],
+        env=unset,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (threads,) = [f for f in json.loads(done.stdout)["findings"] if f["topic"] == "threads"]
+    assert threads["verdict"] == "good", threads

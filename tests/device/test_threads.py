@@ -1,5 +1,6 @@
 """Thread settings."""
 
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from cleanplate.device import threads
-from cleanplate.device.threads import configure_threads, count_cores, read_threads
+from cleanplate.device.threads import LARGE_PAGES, configure_threads, count_cores, read_threads
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +66,12 @@ def test_idle_threads_sleep_when_set_in_time():
 def test_too_late_changes_nothing(monkeypatch):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     assert configure_threads(1).wait_policy is None
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
+def test_large_pages_are_asked_for_unless_the_user_has_said_otherwise(monkeypatch, given, expected):
+    monkeypatch.setenv(LARGE_PAGES, given or "")
+    if given is None:
+        monkeypatch.delenv(LARGE_PAGES)
+    configure_threads(1)
+    assert os.environ[LARGE_PAGES] == expected

@@ -1,6 +1,5 @@
-"""No test may hang: a thread that waits for ever is shown with all stacks, and ends the run."""
+"""No run may leave a thread behind."""
 
-import faulthandler
 import threading
 from collections.abc import Iterator
 
@@ -11,10 +10,8 @@ from cleanplate.engine.policy import PlainPolicy
 
 
 @pytest.fixture(autouse=True)
-def _watchdog() -> Iterator[None]:
-    faulthandler.dump_traceback_later(240, exit=True)
+def _no_threads_left() -> Iterator[None]:
     yield
-    faulthandler.cancel_dump_traceback_later()
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("cleanplate-")]
     assert not left, f"threads are still there: {left}"
 

@@ -1,16 +1,22 @@
 """The pipeline is built once a process, and again when its checkpoint is another one."""
 
+import inspect
 import os
+import re
 import sys
 import types
 
 import pytest
 
 from cleanplate.engine import assembly
-from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.assembly import BUILT_FROM, build_pipeline
+from cleanplate.pipeline import assemble
 from cleanplate.settings import RepairSettings
 
 from .simple import MagentaPipeline
+
+#: Properties: told by other fields.
+DERIVED = {"inpaint_model", "iopaint_model", "is_given"}
 
 
 @pytest.fixture
@@ -43,3 +49,9 @@ def test_a_checkpoint_that_was_trained_on_is_another_one(built, tmp_path):
     os.utime(checkpoint, ns=(1, 1))
     assert build_pipeline(settings) is not first
     assert built.count(settings) == 3
+
+
+def test_a_pipeline_gets_every_setting_that_it_is_made_of():
+    """A setting that is left out has its default there, whatever the user gave."""
+    read = set(re.findall(r"settings\.(\w+)", inspect.getsource(assemble))) - DERIVED
+    assert read <= set(BUILT_FROM)

@@ -77,6 +77,27 @@ def test_threads(monkeypatch, threads, policy, remedy):
     assert find("threads").remedy == remedy
 
 
+@pytest.mark.parametrize(
+    ("switch", "asked", "remedy"),
+    [
+        ("always [madvise] never", "1", None),
+        ("always [madvise] never", "0", "set THP_MEM_ALLOC_ENABLE=1"),
+        ("always madvise [never]", "1", "as root: echo madvise > "),
+    ],
+)
+def test_large_pages(monkeypatch, tmp_path, switch, asked, remedy):
+    monkeypatch.setattr(diagnosis, "PAGES_FILE", tmp_path / "enabled")
+    diagnosis.PAGES_FILE.write_text(switch + "\n", encoding="ascii")
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", asked)
+    found = find("large pages").remedy
+    assert found is None if remedy is None else found.startswith(remedy)
+
+
+def test_a_system_without_large_pages_is_not_blamed(monkeypatch, tmp_path):
+    monkeypatch.setattr(diagnosis, "PAGES_FILE", tmp_path / "none")
+    assert "large pages" not in {finding.topic for finding in diagnose()}
+
+
 def test_little_memory_and_disk(monkeypatch):
     monkeypatch.setattr(diagnosis, "read_system_memory", lambda: (1_000_000_000, 4_000_000_000))
     monkeypatch.setattr(diagnosis.shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))

@@ -86,6 +86,41 @@ def test_only_a_share_of_what_is_free_is_used():
     assert work.runs[0] == (3, None)
 
 
+@pytest.mark.parametrize(("quickest_items", "batches"), [(5, [5]), (3.5, [3, 2]), (0.5, [1] * 5)])
+def test_batches_are_no_larger_than_what_is_quickest(quickest_items, batches):
+    work = Work(tiles=(32,))
+    quickest = int(quickest_items * work.peak_bytes(1))
+    results = make_guard(VirtualAccelerator(GIB, quickest_bytes=quickest)).attempt(work.request)
+    assert work.runs == [(batch, None) for batch in batches]
+    assert_right(work, results)
+
+
+def test_what_is_quickest_needs_one_prediction_for_many_shapes(monkeypatch):
+    traced = spy_on_traces(monkeypatch)
+    network = make_network()
+    guard = make_guard(VirtualAccelerator(GIB, quickest_bytes=Work().peak_bytes(2)))
+    for count in (8, 3, 6):
+        guard.attempt(Work(count=count, network=network).request)
+    assert (1, 1, 512, 512) in traced
+    assert len(traced) <= 3, "the round item, and a round batch for each size that is run"
+
+
+def test_what_is_quickest_without_a_traceable_network_goes_by_what_was_measured():
+    class Measured:
+        bytes_per_pixel = 10
+
+    runs = []
+    request = Request(
+        stage="fill",
+        network=Measured(),
+        items=[1, 2, 3, 4],
+        shape=lambda batch, _: (batch, 3, 10, 10),
+        run=lambda items, _: runs.append(len(items)) or list(items),
+    )
+    make_guard(VirtualAccelerator(GIB, quickest_bytes=2000)).attempt(request)
+    assert runs == [2, 2]
+
+
 def test_a_single_item_goes_into_tiles():
     work = Work(count=2, tiles=(32, 16))
     guard = make_guard(VirtualAccelerator(GIB), memory_limit=work.peak_bytes(1) // 3)

@@ -18,6 +18,7 @@ from cleanplate.engine.events import Paused, Warned
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.policy import PlainPolicy
 from cleanplate.engine.supervise import TRANSFER, SupervisedOwner
+from cleanplate.engine.worker import Worker
 from cleanplate.errors import (
     DeviceLostError,
     InvalidSettingError,
@@ -166,6 +167,23 @@ def test_a_child_killed_between_batches_is_replaced(tmp_path):
             assert answer.result.verdict is Verdict.REPAIRED
             assert owner.pid != first
     assert len([event for event in events if isinstance(event, Warned)]) == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_asks_gets_an_answer_even_where_burying_a_child_goes_wrong(tmp_path, monkeypatch):
+    bury = Worker._bury
+
+    def fail(self):
+        bury(self)
+        raise RuntimeError("it cannot be buried")
+
+    monkeypatch.setattr(Worker, "_bury", fail)
+    events = []
+    with supervise(emit=events.append) as owner:
+        psutil.Process(owner.pid).kill()
+        (answer,) = owner.repair([make_photo(tmp_path, "fine")])
+    assert answer.result.verdict is Verdict.REPAIRED
+    assert "is lost" in events[0].message
 
 
 def test_errors_travel_and_what_cannot_says_the_same(tmp_path):

@@ -63,5 +63,5 @@ def test_levels():
 
 def test_a_status_tells_of_trouble():
     status = RunStatus(state="finished", total=2, skipped=5, out_of_memory=3, pauses=1)
-    text = "finished: 0 of 2 photographs, 5 finished before, 3 times out of memory, 1 pauses for memory"
+    text = "finished: 0 of 2 photographs, 5 finished before, 3 times out of memory, paused 1 time"
     assert describe_status(status) == text

@@ -58,6 +58,24 @@ def test_starting_and_stopping_again_and_again():
     assert len(monitor.history) >= 2
 
 
+def test_stopped_and_started_in_a_callback_one_thread_goes_on(memory):
+    memory[:] = [snapshot(system=0.95)]  # the level changes once
+    monitor, stopped, restarted = make_monitor(), [], threading.Event()
+
+    def restart(_crossing):
+        stopped.append(threading.current_thread())
+        monitor.stop_monitoring()
+        monitor.start_monitoring()
+        restarted.set()
+
+    monitor.on_threshold(restart)
+    with monitor:
+        assert restarted.wait(30)
+        stopped[0].join(30)
+        assert not stopped[0].is_alive(), "the one that was stopped goes on"
+        assert monitor.is_running
+
+
 def test_without_a_card_it_works_and_says_what_is_missing():
     with CUDAMonitor("cpu", interval=60) as monitor:
         assert monitor.snapshot().process_bytes > 0

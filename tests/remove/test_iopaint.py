@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from cleanplate.detect.mask import detect_from_probability
+from cleanplate.engine.run import repair_folder
 from cleanplate.errors import ProgramFailedError, RepairFailedError, UsageError
 from cleanplate.models.request import Attempt, plainly
 from cleanplate.pipeline.repair import MarkRepair
@@ -161,6 +163,23 @@ def test_a_bad_photograph_is_found_and_fails_alone(
     assert bench.batches[0] == 4
     assert bench.batches[-1] == 1
     assert bench.batches == sorted(bench.batches, reverse=True)
+
+
+def test_a_run_names_the_photograph_whose_fill_failed_and_fills_it_no_other_way(bench: Bench) -> None:
+    for number in range(2):
+        (bench.folder / "in").mkdir(exist_ok=True)
+        Image.fromarray(photo(number, bad=number == 1).rgb).save(bench.folder / "in" / f"{number}.png")
+    summary = repair_folder(
+        bench.folder / "in",
+        bench.folder / "out",
+        RepairSettings(device="cpu", max_iterations=1, inpaint="iopaint:lama", supervise=False),
+        pipeline=MarkRepair(FindsWhite(), bench.remover("crashes")),
+    )
+    assert summary.exit_code == 1
+    (failure,) = summary.failures
+    assert failure.relative == "1.png"
+    assert "this picture is too much" in str(failure)
+    assert [path.name for path in (bench.folder / "out").glob("*.png")] == ["0.png"]
 
 
 def test_a_photograph_that_hangs_fails_alone_with_the_option_that_helps(bench: Bench) -> None:

@@ -292,6 +292,7 @@ def test_a_run_is_watched_and_held(browser, tmp_path):
             target=repair_folder,
             args=(photos, tmp_path / "out", SETTINGS),
             kwargs={"pipeline": build_slowly(SETTINGS), "subscribers": [live], "stop": stop, "hold": hold},
+            daemon=True,  # held, it would keep the program from ending if the page fails
         )
         run.start()
         page.locator("[data-act=hold]").click()

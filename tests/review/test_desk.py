@@ -182,7 +182,7 @@ def test_never_two_jobs_on_one_photograph(output):
         together = threading.Barrier(6)
 
         def ask(action):
-            together.wait()
+            together.wait(30)
             answers.append(act(client, ids["a.png"], action).status_code)
 
         threads = [threading.Thread(target=ask, args=(action,)) for action in ("again", "keep") * 3]

@@ -13,8 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found; 1 where something must be mended."""
+    from cleanplate.device.threads import configure_threads
     from cleanplate.engine.diagnosis import diagnose, to_json
 
+    configure_threads()  # as a run does, so that what is found is what a run gets
     report = to_json(diagnose())
     if arguments.json:
         print(json.dumps(report, indent=2))

@@ -79,10 +79,11 @@ class StagingUse:
 class DeviceMemory(Protocol):
     """The memory of one device.
 
-    identity: what measured figures of it are remembered by; None: none are. metering: entered round all
-    work on the device, in each thread; counts where the device does not count itself. read_peak: most bytes
-    held at once since `reset_peak` (CUDA: reserved, else live tensors); None where unknown. release: gives
-    back what no tensor uses.
+    identity: what measured figures of it are remembered by; None: none are. quickest_bytes: batches that take
+    more are no quicker by item, so that they only cost memory; None: the larger the quicker. metering:
+    entered round all work on the device, in each thread; counts where the device does not count itself.
+    read_peak: most bytes held at once since `reset_peak` (CUDA: reserved, else live tensors); None where
+    unknown. release: gives back what no tensor uses.
     """
 
     @property
@@ -90,6 +91,9 @@ class DeviceMemory(Protocol):
 
     @property
     def identity(self) -> str | None: ...
+
+    @property
+    def quickest_bytes(self) -> int | None: ...
 
     def read(self) -> MemorySnapshot: ...
 
@@ -102,6 +106,11 @@ class DeviceMemory(Protocol):
     def read_peak(self) -> int | None: ...
 
 
+#: One photograph keeps all cores busy. What a larger batch takes beyond this comes as new pages each time,
+#: and clearing those takes longer than anything saved. Source: `benchmarks/batch_size.py`.
+HOST_QUICKEST_BYTES = 128 << 20
+
+
 class HostMemory:
     """The machine's own memory, for networks on the CPU.
 
@@ -109,6 +118,7 @@ class HostMemory:
     """
 
     identity: str | None = None
+    quickest_bytes: int | None = HOST_QUICKEST_BYTES
 
     def __init__(self, limit_bytes: int | None = None) -> None:
         import torch
@@ -151,6 +161,8 @@ class HostMemory:
 class CudaMemory:
     """The memory of a CUDA card. Only the process that works on the card should read it: reading makes a
     context."""
+
+    quickest_bytes: int | None = None
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -47,7 +47,8 @@ class VirtualAccelerator:
     total_bytes: its size, past which (exactly) an allocation raises `torch.OutOfMemoryError`. fault: see
     `FailingAllocation`. system_used_share: what a snapshot tells of the host, for tests of pauses.
 
-    identity: see `DeviceMemory`; for tests of what is remembered.
+    quickest_bytes, identity: see `DeviceMemory`; for benchmarks, whose work takes the processor's time, and
+    for tests of what is remembered.
 
     >>> accelerator = VirtualAccelerator(1024)
     >>> with accelerator.metering():
@@ -62,9 +63,11 @@ class VirtualAccelerator:
         *,
         fault: FailingAllocation | None = None,
         system_used_share: float | None = None,
+        quickest_bytes: int | None = None,
     ) -> None:
         self.device = torch.device("cpu")
         self.identity: str | None = None
+        self.quickest_bytes = quickest_bytes
         self.total_bytes = total_bytes
         self.meter = StorageMeter(budget_bytes=total_bytes, fault=fault)
         self.system_used_share = system_used_share

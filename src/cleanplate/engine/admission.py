@@ -106,13 +106,13 @@ class Admission:
 
     def choose(self, request: Request[Any, Any], sizes: Sequence[Size]) -> int:
         """Index of the first size within budget and ceiling, else of the last, which is for the caller to
-        try."""
+        try. Batches that are no quicker than smaller ones are passed over."""
         budget = self.read_budget()
         if self._starts_smallest:
             self._ceilings.setdefault(request.stage, 0)
         allowed = min(budget, self._ceilings.get(request.stage, budget))
         for index, size in enumerate(sizes[:-1]):
-            if self.fits(request, size, allowed):
+            if self._is_quick(request, size) and self.fits(request, size, allowed):
                 return index
         return len(sizes) - 1
 
@@ -166,6 +166,14 @@ class Admission:
         name = self._name_factor(request.network)
         if name is not None:
             self.notes.put(name, factor)
+
+    def _is_quick(self, request: Request[Any, Any], size: Size) -> bool:
+        """Whether a batch takes no more than what is quickest on this memory, by a rough estimate."""
+        most = self.memory.quickest_bytes
+        if most is None or size.batch == 1:
+            return True
+        estimate = self.predictor.estimate(request.network, request.shape(size.batch, size.tile))
+        return estimate is None or estimate <= most
 
     def _count_staging(self, request: Request[Any, Any], size: Size) -> int:
         return request.item_bytes * size.batch if self.on_host else 0

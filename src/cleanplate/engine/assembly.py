@@ -18,6 +18,7 @@ BUILT_FROM = (
     "model_dir",
     "trust",
     "masks",
+    "ocr",
     "box",
     "anchor",
     "timeout",

@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import selectors
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ _SIZE = struct.Struct("<Q")
 
 class ChannelClosedError(Exception):
     """The other side is gone."""
+
+
+class ChannelStalledError(ChannelClosedError):
+    """The other side fell silent in the middle of a message."""
 
 
 class Channel:
@@ -59,12 +64,17 @@ class Channel:
             self._sending.release()
         return True
 
-    def receive(self, shared: Sequence[object] = ()) -> Any:
-        """The next message; waits for it. shared: as it was sent with. Raises ChannelClosedError."""
-        pickle_bytes, count = _HEAD.unpack(self._read(_HEAD.size))
-        sizes = [_SIZE.unpack(self._read(_SIZE.size))[0] for _ in range(count)]
-        data = self._read(pickle_bytes)
-        return _Unpickler(io.BytesIO(data), shared, [self._read(size) for size in sizes]).load()
+    def receive(self, shared: Sequence[object] = (), *, patience_seconds: float | None = None) -> Any:
+        """The next message; waits for it. shared: as it was sent with.
+
+        patience_seconds: how long the other side may send nothing; None: for ever. Raises ChannelClosedError,
+        ChannelStalledError.
+        """
+        wait = self._make_wait(patience_seconds)
+        pickle_bytes, count = _HEAD.unpack(self._read(_HEAD.size, wait))
+        sizes = [_SIZE.unpack(self._read(_SIZE.size, wait))[0] for _ in range(count)]
+        data = self._read(pickle_bytes, wait)
+        return _Unpickler(io.BytesIO(data), shared, [self._read(size, wait) for size in sizes]).load()
 
     def close(self) -> None:
         """Close this end; the other side notices, also in the middle of a wait."""
@@ -79,10 +89,24 @@ class Channel:
         except OSError as exc:
             raise ChannelClosedError from exc
 
-    def _read(self, size: int) -> memoryview:
+    def _make_wait(self, patience_seconds: float | None) -> Callable[[], None]:
+        """What waits for bytes. Not the socket's own timeout: that one would hold for sending too."""
+        if patience_seconds is None:
+            return lambda: None
+
+        def wait() -> None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._end, selectors.EVENT_READ)
+                if not selector.select(patience_seconds):
+                    raise ChannelStalledError
+
+        return wait
+
+    def _read(self, size: int, wait: Callable[[], None]) -> memoryview:
         """Exactly `size` bytes, in memory of their own."""
         rest = whole = np.empty(size, np.uint8).data
         while rest.nbytes:
+            wait()
             try:
                 got = self._end.recv_into(rest)
             except OSError as exc:

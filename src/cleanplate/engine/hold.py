@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cleanplate.device.memory import StagingUse
 from cleanplate.engine.events import Event, Paused
@@ -19,6 +20,9 @@ _TICK_SECONDS = 0.2
 class Hold:
     """A wish that a run waits. Any thread may make it and take it back.
 
+    A run that has taken up its last batch waits no more, so a wish can come too late: whoever waits for the
+    run to wait must be told so. `wait_until_reached` does; `reached` alone may stay False for ever.
+
     >>> hold = Hold()
     >>> hold.ask()
     >>> hold.asked, hold.reached
@@ -26,39 +30,70 @@ class Hold:
     """
 
     def __init__(self) -> None:
-        self._free = threading.Event()
-        self._free.set()
-        self._reached = False
+        self._changed = threading.Condition()
+        self._asked = self._reached = self._ended = False
 
     def ask(self) -> None:
         """Ask the run to wait. Asking twice is asking once."""
-        self._free.clear()
+        with self._changing():
+            self._asked = True
 
     def release(self) -> None:
         """Let it go on."""
-        self._free.set()
+        with self._changing():
+            self._asked = False
 
     @property
     def asked(self) -> bool:
-        return not self._free.is_set()
+        return self._asked
 
     @property
     def reached(self) -> bool:
         """Whether the run waits; between asking and this, it finishes what is in hand."""
         return self._reached
 
+    def wait_until_reached(self, most_seconds: float) -> bool:
+        """Wait until the run waits; False where it ended, was let go or took longer than `most_seconds`."""
+
+        def is_settled() -> bool:
+            return self._reached or self._ended or not self._asked
+
+        with self._changed:
+            self._changed.wait_for(is_settled, most_seconds)
+            return self._reached
+
+    @contextmanager
+    def over_a_run(self) -> Iterator[None]:
+        """While entered there is a run that can wait; afterwards nobody waits for it in vain."""
+        with self._changing():
+            self._ended = False
+        try:
+            yield
+        finally:
+            with self._changing():
+                self._ended = True
+
     def wait(self, is_over: Callable[[], bool]) -> float:
         """Wait while it is asked for and not over; how many seconds that was."""
         if not self.asked:
             return 0.0
         began = time.monotonic()
-        self._reached = True
+        with self._changing():
+            self._reached = True
         try:
-            while not self._free.wait(_TICK_SECONDS) and not is_over():
-                pass
+            with self._changed:
+                while self._asked and not is_over():
+                    self._changed.wait(_TICK_SECONDS)
         finally:
-            self._reached = False
+            with self._changing():
+                self._reached = False
         return time.monotonic() - began
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._changed:
+            yield
+            self._changed.notify_all()
 
 
 class HeldOwner:

@@ -53,7 +53,7 @@ def repair_folder(
 
     inputs: folders and photographs. pipeline: None: the one that `settings` ask for. subscribers: told every
     event, in the thread where it happens. stop: a request on it ends the run when what is in hand is done.
-    hold: while it is asked for, the run waits before its next batch.
+    hold: while it is asked for, the run waits before its next batch; one without a next batch ends.
     memory: what networks work in, in place of the device's own (`device.virtual`, for tests and benchmarks).
     With `settings.supervise` a pipeline that is given must be one that can be pickled.
 
@@ -67,9 +67,9 @@ def repair_folder(
     counters = Counters()
     events = EventStream([counters, *subscribers])
     conveyor = Conveyor(choose_queue_bytes(settings))
-    workspace, stop = Workspace(Path(output)), stop or StopRequest()
-    run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold or Hold())
-    with UsageSampler(events) as usage, ExitStack() as held:
+    workspace, stop, hold = Workspace(Path(output)), stop or StopRequest(), hold or Hold()
+    run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold)
+    with hold.over_a_run(), UsageSampler(events) as usage, ExitStack() as held:
         if settings.profile:
             events.subscribe(StageReport(Path(settings.profile)))
         for warning in settings.warnings:

@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from cleanplate.engine.channel import Channel, ChannelClosedError
+from cleanplate.engine.channel import Channel, ChannelClosedError, ChannelStalledError
 from cleanplate.engine.child import (
     Beat,
     Blueprint,
@@ -150,15 +150,22 @@ class Worker:
                 selector.register(self._channel, selectors.EVENT_READ)
                 while self._watch_once(selector):
                     pass
+        except ChannelStalledError:  # frozen in the middle of a message, where no beat can tell
+            self._cause = self._cause or describe_standstill(self._limit_seconds)
         except ChannelClosedError:
             pass
         except Exception as error:  # an answer that cannot be read here, say: the child is of no use then
             self._cause = f"gave an answer that cannot be read ({type(error).__name__}: {error})"
-        self._replies.put(WorkerDiedError(self._bury()))
+        cause = "is lost"
+        try:
+            cause = self._bury()
+        finally:  # whoever waits for an answer gets one, whatever goes wrong here
+            self._replies.put(WorkerDiedError(cause))
 
     def _watch_once(self, selector: selectors.BaseSelector) -> bool:
         if selector.select(_TICK_SECONDS):
-            self._take(self._channel.receive(self._shared))
+            patience_seconds = self._limit_seconds + GRACE_SECONDS
+            self._take(self._channel.receive(self._shared, patience_seconds=patience_seconds))
         elif not self._process.is_alive():
             return False
         self._check_progress()

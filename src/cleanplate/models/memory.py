@@ -86,13 +86,7 @@ class PeakPredictor:
         """
         if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
             return None
-        batch, channels, height, width = shape
-        roomy = (
-            1 << (batch - 1).bit_length(),
-            channels,
-            height + -height % ROUND_EDGE_PX,
-            width + -width % ROUND_EDGE_PX,
-        )
+        roomy = _round_shape(shape)
         with self._lock:
             peaks = self._peaks.setdefault(network, {})
             key = (roomy, dtype)
@@ -102,6 +96,23 @@ class PeakPredictor:
                 except (NotImplementedError, RuntimeError):
                     peaks[key] = None  # it may still take the shape itself
             return peaks.get(key)
+
+    def estimate(self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None) -> int | None:
+        """About how many bytes, where it need not be exact: by pixels, from one item of a round shape.
+
+        So the many shapes of a run need one trace. None where it is unknown.
+
+        >>> PeakPredictor().estimate(nn.ReLU(), (3, 1, 16, 600)) == 2 * 4 * 3 * 16 * 600
+        True
+        """
+        batch, channels, height, width = shape
+        item = (1, channels, height, width)
+        roomy = self.predict_roomy(network, item, dtype)
+        if roomy is None:
+            single = self.predict(network, item, dtype)
+            return None if single is None else batch * single
+        _, _, most_height, most_width = _round_shape(item)
+        return roomy * batch * height * width // (most_height * most_width)
 
     def find_bound(self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None) -> int | None:
         """The least peak known of an input that is nowhere smaller; None where there is none.
@@ -158,6 +169,16 @@ class PeakPredictor:
         identity = self._names[network]
         size = "x".join(map(str, shape))
         return None if identity is None else f"peak of {identity} at {size} {dtype or 'own type'}"
+
+
+def _round_shape(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    batch, channels, height, width = shape
+    return (
+        1 << (batch - 1).bit_length(),
+        channels,
+        height + -height % ROUND_EDGE_PX,
+        width + -width % ROUND_EDGE_PX,
+    )
 
 
 def identify_network(network: nn.Module) -> str | None:

@@ -56,7 +56,7 @@ class _Collector:
         if status is None:
             return
         yield self._count("oom", "pieces of work that ran out of memory", status.out_of_memory)
-        yield self._count("pauses", "waits for memory", status.pauses)
+        yield self._count("pauses", "waits, for memory or for who held the run", status.pauses)
         yield self._count("cleanings", "times that memory was cleaned up", status.cleanings)
         yield self._table("images", "photographs by what became of them", "verdict", status.images)
         yield self._table("stage_seconds", "time spent, summed over threads", "stage", status.seconds)

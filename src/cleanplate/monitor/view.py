@@ -107,7 +107,7 @@ def describe_status(status: RunStatus) -> str:
     """A run's status as a line.
 
     >>> describe_status(RunStatus(state="running", total=9, images={"repaired": 3, "failed": 1}, pauses=1))
-    'running: 4 of 9 photographs (3 repaired, 1 failed), 1 pauses for memory'
+    'running: 4 of 9 photographs (3 repaired, 1 failed), paused 1 time'
     """
     images = ", ".join(
         f"{count} {verdict.replace('_', ' ')}" for verdict, count in status.images.items() if count
@@ -118,7 +118,7 @@ def describe_status(status: RunStatus) -> str:
     if status.out_of_memory:
         parts.append(f"{status.out_of_memory} times out of memory")
     if status.pauses:
-        parts.append(f"{status.pauses} pauses for memory")
+        parts.append(f"paused {status.pauses} time" + "s" * (status.pauses != 1))
     return f"{status.state}: {', '.join(parts)}"
 
 

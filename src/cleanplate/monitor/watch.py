@@ -112,8 +112,11 @@ class CUDAMonitor:
     def start_monitoring(self) -> Self:
         """Begin to sample; does nothing when begun."""
         if self._thread is None:
-            self._ended.clear()
-            self._thread = threading.Thread(target=self._run, name="cleanplate-monitor", daemon=True)
+            # Each thread has its own: one that was stopped in a callback has yet to look, and must not go on.
+            self._ended = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._ended,), name="cleanplate-monitor", daemon=True
+            )
             self._thread.start()
         return self
 
@@ -168,9 +171,9 @@ class CUDAMonitor:
         """Print a line on memory now; returns it."""
         return log_memory_usage(prefix, device=self.device)
 
-    def _run(self) -> None:
+    def _run(self, ended: threading.Event) -> None:
         self.sample()
-        while not self._ended.wait(self.interval):
+        while not ended.wait(self.interval):
             self.sample()
 
     def _look(self) -> Sample:
