@@ -3,8 +3,8 @@
     python benchmarks/precision.py
 
 Processor seconds, the least of some runs, of one pass over a photograph of 1024 x 704 (finder) and a crop of
-512 x 256 (restorer); the least is what other programs disturb least. Said last: what a run here chooses, which
-is bfloat16 where the processor multiplies it itself.
+512 x 256 (restorer); the least is what other programs disturb least. Last comes what a run here chooses:
+bfloat16 where the processor multiplies it itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Examples: shapes, ranges, and that a seed decides them."""
 
+from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
 
@@ -15,7 +16,6 @@ from cleanplate.train.examples import (
     Examples,
     ExampleSource,
     find_photos,
-    imitate_finder,
     load_photo,
     make_finder_examples,
     make_restorer_examples,
@@ -100,19 +100,6 @@ def test_workers_draw_different_examples(source, monkeypatch):
     assert not any(torch.equal(a, b) for a in drawn[0] for b in drawn[1])
 
 
-def test_an_imitated_finder_is_rough_but_related():
-    mask = np.zeros((64, 96), bool)
-    mask[20:40, 30:70] = True
-    seen = [imitate_finder(mask, np.random.default_rng(seed)) for seed in range(30)]
-    for probability in seen:
-        assert probability.shape == mask.shape
-        assert probability.dtype == np.float32
-        assert 0 <= probability.min() <= probability.max() <= 1
-    mean = np.mean(seen, axis=0)
-    assert mean[mask].mean() > 0.4
-    assert mean[~mask].mean() < 0.2
-
-
 def test_photographs_are_found_by_name_below_a_folder(tmp_path):
     write_photos(tmp_path / "b", 2)
     write_photos(tmp_path / "a", 1)
@@ -164,3 +151,21 @@ def test_a_file_that_is_no_photograph_is_named(tmp_path, content):
     (tmp_path / "bad.jpg").write_bytes(content)
     with pytest.raises(UsageError, match=r"bad\.jpg: cannot be decoded"):
         load_photo(tmp_path / "bad.jpg", np.random.default_rng(0), 200)
+
+
+def test_a_finder_that_is_there_is_asked_about_most_crops(source, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        examples,
+        "ask_finder",
+        lambda finder, crop, _: asked.append(finder) or np.ones(crop.shape[:2], np.float32),
+    )
+    finder = torch.nn.Identity()
+    crops = [
+        c
+        for seed in range(8)
+        for c in make_restorer_examples(replace(source, finder=finder), np.random.default_rng(seed))
+    ]
+    assert asked
+    assert set(asked) == {finder}
+    assert sum(bool((crop["image"][3] == 1).all()) for crop in crops) == len(asked) < len(crops)

@@ -13,17 +13,21 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import IterableDataset, get_worker_info
 
 from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
+from cleanplate.train.found import ask_finder, imitate_finder
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 #: Opacity over which a pixel counts as marked.
 MARKED_OPACITY = 0.02
+#: Of how many of a restorer's crops the finder is asked, where there is one; of the others it is imitated,
+#: with worse faults than it has.
+ASKED_SHARE = 0.6
 #: A mark that changes a pixel by less than this cannot be seen there; such pixels weigh little.
 VISIBLE_STEP = 4
 
@@ -36,7 +40,7 @@ class ExampleSource:
 
     photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph.
     clean_share: part of the photographs that stay without marks. scene_text_share: part with lettering of
-    the scene's own.
+    the scene's own. finder: what is asked where a restorer's crops are marked; None: it is imitated.
     """
 
     photos: tuple[Path, ...]
@@ -45,6 +49,7 @@ class ExampleSource:
     per_photo: int = 4
     clean_share: float = 0.2
     scene_text_share: float = 0.15
+    finder: nn.Module | None = None
 
 
 class Examples(IterableDataset[Example]):
@@ -147,18 +152,21 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
 
 
 def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
-    """Crops at native resolution: `image` (4, h, w), the last plane an imitated finder's probability, and the
-    planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w)."""
+    """Crops at native resolution: `image` (4, h, w), the last plane a finder's probability, and the planes
+    `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w)."""
     sample = _sample(source, rng, longest=1600)
     examples = []
     for _ in range(source.per_photo):
         rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
         alpha = sample.alpha[rows, columns]
-        probability = imitate_finder(alpha > MARKED_OPACITY, rng)
-        image = np.dstack([_scale_to_float(sample.marked[rows, columns]), probability])
+        marked = sample.marked[rows, columns]
+        if source.finder is not None and rng.random() < ASKED_SHARE:
+            probability = ask_finder(source.finder, marked, rng)
+        else:
+            probability = imitate_finder(alpha > MARKED_OPACITY, rng)
         examples.append(
             {
-                "image": _planes(image),
+                "image": _planes(np.dstack([_scale_to_float(marked), probability])),
                 "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
                 "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
                 "colour": _planes(sample.colour[rows, columns]),
@@ -166,26 +174,6 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
             }
         )
     return examples
-
-
-def imitate_finder(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(h, w) float32: what a finder at a coarser scale might say where the truth is `mask`."""
-    height, width = mask.shape
-    coarse = float(rng.uniform(1.0, 4.0))
-    small = (max(8, round(width / coarse)), max(8, round(height / coarse)))
-    soft = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-    grow = int(rng.integers(-1, 3))
-    if grow:
-        kernel = np.ones((2 * abs(grow) + 1,) * 2, np.uint8)
-        soft = cv2.dilate(soft, kernel) if grow > 0 else cv2.erode(soft, kernel)
-    blobs = cv2.resize(rng.normal(0, 1, (6, 6)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
-    doubt = 1 / (1 + np.exp(-3 * (blobs + float(rng.uniform(-0.5, 2.5)))))
-    soft = soft * doubt
-    if rng.random() < 0.15:  # taken for a mark, though it is none
-        soft = np.maximum(soft, np.clip(blobs - 1.0, 0, 1))
-    soft = cv2.GaussianBlur(soft, (0, 0), float(rng.uniform(0.3, 1.2)))
-    full = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(full, 0, 1), np.float32)
 
 
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:

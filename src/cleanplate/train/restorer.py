@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from cleanplate.device.precision import choose_dtype
 from cleanplate.marks.assets import Assets
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
@@ -36,10 +39,13 @@ def train_restorer(
     """Train a restorer; returns the path of its best weights. Arguments: see `train_finder`.
 
     init: `embedded`, a checkpoint with a restorer to go on from, or one with a finder alone to begin with;
-    None: ImageNet weights for the encoder (extra `train`).
+    None: ImageNet weights for the encoder (extra `train`). The finder that comes with it, or else the
+    embedded one, says where crops are marked.
     """
     network = make_restorer(init)
-    source = replace(source, clean_share=CLEAN_SHARE)
+    finder = load_networks(init or EMBEDDED_MODEL).finder
+    finder.to(choose_dtype(torch.device("cpu"), finder.dtypes))
+    source = replace(source, clean_share=CLEAN_SHARE, finder=finder)
     keep_filters = init is not None and options.device == "cpu"
     groups = group_parameters(network, ENCODER_RATE, keep_filters=keep_filters)
 

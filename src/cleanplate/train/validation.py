@@ -24,7 +24,8 @@ from cleanplate.metrics import MaskTally, masked_psnr, masked_rmse
 from cleanplate.remove.base import Crop
 from cleanplate.remove.choose import Prediction, restore_crop
 from cleanplate.structures import BoolArray, Box, FloatArray
-from cleanplate.train.examples import MARKED_OPACITY, imitate_finder, load_photo
+from cleanplate.train.examples import MARKED_OPACITY, load_photo
+from cleanplate.train.found import imitate_finder
 
 LONG_SIDE_PX = 1024
 #: The finder: more than this part of a clean photograph's pixels found is a photograph touched.
