@@ -30,8 +30,9 @@ import psutil
 from skimage import data
 
 from cleanplate.detect.given import GivenMask, detect_from_mask
-from cleanplate.pipeline.assemble import FILL_ALIGN_PX, FILL_CONTEXT_PX
-from cleanplate.pipeline.crops import CropRule, place_crops
+from cleanplate.models.spec import SPECS
+from cleanplate.pipeline.assemble import make_fill_rule
+from cleanplate.pipeline.crops import place_crops
 
 KINDS = ("corner", "text", "tiled")
 #: IOPaint fills photographs up to this edge whole, and crops larger ones with this margin.
@@ -147,9 +148,7 @@ def draw_mask(kind: str, height: int, width: int) -> np.ndarray:
 def count_areas(folder: Path) -> dict[str, int]:
     """Pixels that go through the network: IOPaint's passes, and ours, both padded."""
     ours = theirs = 0
-    rule = CropRule(
-        context_px=FILL_CONTEXT_PX, context_share=0, longest_px=1536, align_px=FILL_ALIGN_PX, saves_area=True
-    )
+    rule = make_fill_rule(SPECS["lama"].most_px)
     for path in sorted((folder / "mask").iterdir()):
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
         height, width = mask.shape

@@ -23,7 +23,7 @@ from cleanplate.places import parse_anchor, parse_box
 OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
-INPAINTERS = ("auto", "embedded", "opencv")
+INPAINTERS = ("auto", "embedded", "opencv", "patchmatch")
 OCR_MODES = ("off", "overlay", "all")
 #: Inpainting networks that others publish (`models/catalog`).
 INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
@@ -72,8 +72,8 @@ class RepairSettings:
     """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
 
     inpaint: str = field(default="auto", metadata=_RESULT)
-    """What fills opaque marks: `auto`, `embedded`, `opencv`, a network (`lama`, `migan`, ... or the path of
-    its weights), or `iopaint:MODEL`. Any value but `auto` gets every mark."""
+    """What fills opaque marks: `auto`, `embedded`, `opencv`, `patchmatch`, a network (`lama`, `migan`, ... or
+    the path of its weights), or `iopaint:MODEL`. Any value but `auto` gets every mark."""
 
     model_dir: str | None = None
     """Folder with weights of inpainting networks, looked at before the cache."""

@@ -1,11 +1,14 @@
 """The pipeline is built once a process, and again when its checkpoint is another one."""
 
 import os
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
+import cleanplate.pipeline
 from cleanplate.engine import assembly
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.settings import RepairSettings
@@ -43,3 +46,24 @@ def test_a_checkpoint_that_was_trained_on_is_another_one(built, tmp_path):
     os.utime(checkpoint, ns=(1, 1))
     assert build_pipeline(settings) is not first
     assert built.count(settings) == 3
+
+
+@pytest.mark.usefixtures("built")
+def test_weights_that_came_to_hand_make_another_pipeline(tmp_path):
+    settings = RepairSettings(model_dir=str(tmp_path))
+    first = build_pipeline(settings)
+    (tmp_path / "big-lama.pt").write_bytes(b"weights")
+    assert build_pipeline(settings) is not first
+    chosen = RepairSettings(model_dir=str(tmp_path), inpaint="opencv")
+    second = build_pipeline(chosen)
+    (tmp_path / "migan_traced.pt").write_bytes(b"weights")
+    assert build_pipeline(chosen) is second
+
+
+def test_every_setting_that_a_pipeline_reads_is_one_that_it_is_built_from():
+    """Others have their defaults there, so reading one would be as if nobody had given it."""
+    folder = Path(cleanplate.pipeline.__file__).parent
+    read = set(re.findall(r"settings\.(\w+)", (folder / "assemble.py").read_text(encoding="utf-8")))
+    derived = {"is_given": "masks", "iopaint_model": "inpaint", "inpaint_model": "inpaint"}
+    assert {derived.get(name, name) for name in read} <= set(assembly.BUILT_FROM)
+    assert "ocr" in read
