@@ -1,12 +1,12 @@
-"""Ways to fill opaque marks beside each other: how near they come to the photograph behind, and how they look.
+"""Ways to fill opaque marks beside each other: how near they come to the photograph behind, how they look.
 
-    python benchmarks/fills.py PHOTOS [--fonts DIR] [--logos DIR] [--split validation] [--count 48] [--sheet FILE]
+    python benchmarks/fills.py PHOTOS [--fonts DIR] [--logos DIR] [--split validation] [--count 48]
 
-Draws opaque marks on photographs, compresses them as JPEG 92, and fills under the true mask grown by two pixels.
-Printed are the PSNR inside the mark and the mean SSIM there, the fill's texture (its gradients' energy over that
-of the photograph behind: 1 is as rough), and seconds; apart for marks with thin and with thick parts. PSNR
-prefers what is smooth, for grain that is not the same grain is twice as wrong as none; a person does not.
-`--sheet` puts marked photograph, fills and the truth side by side.
+Draws opaque marks on photographs, compresses them as JPEG 92, and fills under the true mask grown by two
+pixels. Printed are the PSNR inside the mark and the mean SSIM there, the fill's texture (its gradients'
+energy over that of the photograph behind: 1 is as rough), and seconds; apart for marks with thin and with
+thick parts. PSNR prefers what is smooth, for grain that is not the same grain is twice as wrong as none; a
+person does not. `--sheet FILE.png` puts marked photograph, fills and the truth side by side.
 """
 
 from __future__ import annotations

@@ -65,3 +65,14 @@ def test_idle_threads_sleep_when_set_in_time():
 def test_too_late_changes_nothing(monkeypatch):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     assert configure_threads(1).wait_policy is None
+
+
+def test_onednn_is_told_to_keep_less_before_it_is_there():
+    script = (
+        "import os; os.environ.pop('ONEDNN_PRIMITIVE_CACHE_CAPACITY', None)\n"
+        "from cleanplate.device.threads import configure_threads\n"
+        "configure_threads(1)\n"
+        "print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(threads.PRIMITIVES_KEPT)

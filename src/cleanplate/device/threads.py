@@ -1,4 +1,4 @@
-"""How many processor threads the networks use, and how idle ones wait."""
+"""How many processor threads the networks use, how idle ones wait, and what is kept for past shapes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import psutil
 from cleanplate.device.cgroups import read_core_limit
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
+#: oneDNN keeps compiled convolutions by shape, 1024 of them without this. Crops have many shapes, and of most
+#: no other comes: 256 hold the last ten or so of a network. Source: benchmarks/primitive_cache.py (over 200
+#: shapes memory grows by 57 MB instead of 94, and shapes that come twice in a row are as fast).
+PRIMITIVE_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+PRIMITIVES_KEPT = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +42,16 @@ def count_cores() -> int:
 
 
 def configure_threads(threads: int | None = None) -> ThreadSettings:
-    """Let torch use at most one thread a physical core, and idle ones sleep instead of spinning.
+    """Let torch use at most one thread a physical core, idle ones sleep, and oneDNN keep less.
 
     threads: how many are wanted; None: one a core, or OMP_NUM_THREADS where that is less. Call it before
-    torch is imported: OpenMP reads its wait policy only once. More threads than cores make everything
-    slower.
+    torch is imported: OpenMP reads its wait policy only once, oneDNN its cache's capacity. More threads than
+    cores make everything slower.
     """
     in_time = "torch" not in sys.modules
     if in_time:
         os.environ.setdefault(WAIT_POLICY, "PASSIVE")
+        os.environ.setdefault(PRIMITIVE_CACHE, str(PRIMITIVES_KEPT))
     import torch
 
     cores = count_cores()

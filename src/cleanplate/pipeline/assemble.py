@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.places import parse_anchor, parse_box
@@ -92,9 +92,11 @@ class _Parts:
         if self.settings.ocr == "off":
             return finder
         from cleanplate.detect.text import TextDetector, make_engine
+        from cleanplate.remove.overlay import looks_laid_over
 
         engine, version = make_engine()
-        return TextDetector(finder, engine, version, "all" if self.settings.ocr == "all" else "overlay")
+        keep: Literal["all", "overlay"] = "all" if self.settings.ocr == "all" else "overlay"
+        return TextDetector(finder, engine, version, keep, looks_laid_over)
 
     def make_finder(self) -> Detector:
         """The network that finds marks."""
