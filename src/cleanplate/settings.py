@@ -86,7 +86,7 @@ class RepairSettings:
     looked for. What the masks hold is part of what keeps a finished file valid, photograph by photograph."""
 
     ocr: str = field(default="off", metadata=_RESULT)
-    """`off`; `overlay`: lettering that an OCR engine finds, and of which the finder has but a trace; `all`: any."""
+    """`off`; `overlay`: lettering of an OCR engine of which the finder has a trace; `all`: any."""
 
     ocr_languages: str | None = None
     """Kept for the original plan's command lines: text is found, not read, so languages change nothing."""

@@ -1,8 +1,8 @@
 """Finding lettering with an OCR engine's text detector, refined to strokes.
 
 The engine boxes text of any kind, of the scene and over it, and its boxes are several times larger than the
-letters. So boxes are cut down to strokes, and kept only where the finder sees at least a trace of a mark, or a
-hint of one and their opacity says that they are laid over, unless all text is wanted. What the finder has
+letters. So boxes are cut down to strokes, and kept only where the finder sees at least a trace of a mark, or
+a hint of one and their opacity says that they are laid over, unless all text is wanted. What the finder has
 found itself is left to it: its pixels are the better ones.
 """
 
