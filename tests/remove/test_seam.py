@@ -35,3 +35,10 @@ def test_the_seam_is_the_photograph_outside_and_the_fill_inside() -> None:
     assert np.array_equal(blended[~hole], picture[~hole])
     assert np.allclose(blended[marked], 0.5)
     assert np.array_equal(blend_margin(picture, fill, hole, hole)[~hole], picture[~hole])
+
+
+def test_a_fill_that_goes_on_as_the_photograph_does_is_not_made_rougher() -> None:
+    picture = photograph()
+    hole = letters(120, 200) > 0.3
+    marked = letters(120, 200) > 0.9
+    assert np.abs(blend_margin(picture, picture, hole, marked) - picture).max() < 0.02
