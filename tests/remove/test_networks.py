@@ -48,14 +48,24 @@ def paint(spec: InpaintSpec, shapes: list[tuple[int, ...]] | None = None) -> Inp
     return Inpainter(spec, "grey", Metered(100), run)
 
 
+class Card(NetworkFiller):
+    """On the processor, and batched as on a card."""
+
+    @property
+    def goes_together(self) -> bool:
+        return self.inpainter.spec.batches
+
+
 def use_lama(width: int = 4) -> Inpainter:
     torch.manual_seed(0)
     lama = Lama(width=width, blocks=1).eval()
     return Inpainter(SPECS["lama"], "lama", lama, lama)
 
 
-def remove(inpainter: Inpainter, crops: Sequence[Crop]) -> list[Removal]:
-    answers = FillingRemover(NetworkFiller(inpainter, CPU)).remove(crops, plainly)
+def remove(
+    inpainter: Inpainter, crops: Sequence[Crop], how: type[NetworkFiller] = NetworkFiller
+) -> list[Removal]:
+    answers = FillingRemover(how(inpainter, CPU)).remove(crops, plainly)
     assert all(isinstance(answer, Removal) for answer in answers)
     return [answer for answer in answers if isinstance(answer, Removal)]
 
@@ -81,14 +91,18 @@ def test_a_found_mask_is_grown_and_fades_into_the_photograph() -> None:
 def test_crops_of_one_padded_size_go_together_and_come_back_in_order() -> None:
     shapes: list[tuple[int, ...]] = []
     crops = [make_crop(61, 83), make_crop(100, 90), make_crop(64, 81)]
-    removals = remove(paint(SPECS["lama"], shapes), crops)
+    removals = remove(paint(SPECS["lama"], shapes), crops, Card)
     assert sorted(shapes) == [(1, 4, 104, 96), (2, 4, 64, 88)]
     assert [removal.rgb.shape for removal in removals] == [crop.rgb.shape for crop in crops]
 
 
-def test_networks_without_batches_get_one_at_a_time() -> None:
+@pytest.mark.parametrize(("batches", "how"), [(False, Card), (True, NetworkFiller)])
+def test_one_at_a_time_where_batches_are_not_taken_or_gain_nothing(
+    batches: bool, how: type[NetworkFiller]
+) -> None:
+    """A processor is no faster with a batch, which takes more memory."""
     shapes: list[tuple[int, ...]] = []
-    remove(paint(InpaintSpec(batches=False), shapes), [make_crop(), make_crop()])
+    remove(paint(InpaintSpec(batches=batches), shapes), [make_crop(), make_crop()], how)
     assert [shape[0] for shape in shapes] == [1, 1]
 
 
@@ -105,7 +119,7 @@ def test_a_network_of_one_size_gets_that_size() -> None:
 def test_batching_changes_no_result() -> None:
     inpainter = use_lama()
     crops = [make_crop(61, 83), make_crop(63, 85)]
-    together = remove(inpainter, crops)
+    together = remove(inpainter, crops, Card)
     for crop, batched in zip(crops, together, strict=True):
         (alone,) = remove(inpainter, [crop])
         assert np.abs(alone.rgb - batched.rgb).max() < 1e-4
@@ -136,7 +150,7 @@ def test_the_guard_is_told_what_the_network_gets() -> None:
         return plainly(request)
 
     inpainter = use_lama()
-    FillingRemover(NetworkFiller(inpainter, CPU)).remove([make_crop(), make_crop()], attempt)
+    FillingRemover(Card(inpainter, CPU)).remove([make_crop(), make_crop()], attempt)
     (request,) = asked
     assert request.network is inpainter.network
     assert request.stage == "fill"

@@ -49,6 +49,14 @@ class NetworkFiller:
         """The network's."""
         return self.inpainter.spec.most_px
 
+    @property
+    def goes_together(self) -> bool:
+        """Whether pictures of one size are one batch. On a processor that is no faster and takes more memory.
+
+        Source: LaMa on two cores, 264 x 264 pixels: 1.6 s a picture alone and of four; 0.2 GB more for four.
+        """
+        return self.inpainter.spec.batches and self.device.type != "cpu"
+
     def fill(self, holes: Sequence[Hole], attempt: Attempt) -> list[FloatArray | Exception]:
         """One picture a hole, in order, or what ended that hole alone."""
         filled: dict[int, FloatArray | Exception] = {}
@@ -66,12 +74,11 @@ class NetworkFiller:
         return groups
 
     def _ask(self, pieces: Sequence[_Piece], shape: tuple[int, int]) -> Request[_Piece, FloatArray]:
-        at_once = len(pieces) if self.inpainter.spec.batches else 1
         return Request(
             stage="fill",
             network=self.inpainter.network,
             items=pieces,
-            shape=lambda batch, _tile: (min(batch, at_once), 4, *shape),
+            shape=lambda batch, _tile: (batch if self.goes_together else 1, 4, *shape),
             run=lambda items, _tile: self._fill(items),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
@@ -80,7 +87,7 @@ class NetworkFiller:
         """(h, w, 3) float32 in [0, 1] a piece, at the size that the network saw, without the padding."""
         batch = to_tensor([piece.rgbh for piece in pieces], device=self.device)
         with torch.no_grad():
-            if self.inpainter.spec.batches:
+            if self.goes_together:
                 filled = self.inpainter.run(batch)
             else:
                 filled = torch.cat([self.inpainter.run(one[None]) for one in batch])
