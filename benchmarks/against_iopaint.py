@@ -11,8 +11,9 @@ limit: the ratio of the areas that go through the network, theirs over ours, whi
 and taken off everything else, is a run over one photograph with a mark of 8 pixels: programs, weights and a
 first small pass. With random weights the results are noise; only times and memory mean anything.
 
-At full length that is 40 photographs, 127 megapixels through both networks together. `--tiled-count` says how
-many of them have tiled marks, which take nine tenths of that; sizes stay the same.
+At full length that is 40 photographs, 40 megapixels through our network and 108 through theirs, about half an
+hour on two cores. `--tiled-count` says how many photographs have tiled marks, which take five sixths of that;
+their sizes still go from 0.4 to 8 megapixels.
 """
 
 from __future__ import annotations
