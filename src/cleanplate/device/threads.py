@@ -13,7 +13,7 @@ from cleanplate.device.cgroups import read_core_limit
 WAIT_POLICY = "OMP_WAIT_POLICY"
 #: oneDNN keeps compiled convolutions by shape, 1024 of them without this. Crops have many shapes, and of most
 #: no other comes: 256 hold the last ten or so of a network. Source: benchmarks/primitive_cache.py (over 200
-#: shapes memory grows by 57 MB instead of 94, and shapes that come twice in a row are as fast).
+#: shapes memory grows by 60 MB instead of 91, and shapes that come twice in a row are as fast).
 PRIMITIVE_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 PRIMITIVES_KEPT = 256
 
