@@ -23,7 +23,7 @@ from cleanplate.places import parse_anchor, parse_box
 OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
-INPAINTERS = ("auto", "embedded", "opencv")
+INPAINTERS = ("auto", "embedded", "opencv", "patchmatch")
 OCR_MODES = ("off", "overlay", "all")
 #: Inpainting networks that others publish (`models/catalog`).
 INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
@@ -72,8 +72,8 @@ class RepairSettings:
     """`embedded`, or the path of a checkpoint made by `cleanplate train`."""
 
     inpaint: str = field(default="auto", metadata=_RESULT)
-    """What fills opaque marks: `auto`, `embedded`, `opencv`, a network (`lama`, `migan`, ... or the path of
-    its weights), or `iopaint:MODEL`. Any value but `auto` gets every mark."""
+    """What fills opaque marks: `auto`, `embedded`, `opencv`, `patchmatch`, a network (`lama`, `migan`, ... or
+    the path of its weights), or `iopaint:MODEL`. Any value but `auto` gets every mark."""
 
     model_dir: str | None = None
     """Folder with weights of inpainting networks, looked at before the cache."""
@@ -86,7 +86,7 @@ class RepairSettings:
     looked for. What the masks hold is part of what keeps a finished file valid, photograph by photograph."""
 
     ocr: str = field(default="off", metadata=_RESULT)
-    """`off`; `overlay`: lettering that an OCR engine finds and the finder has a trace of; `all`: any."""
+    """`off`; `overlay`: lettering of an OCR engine of which the finder has a trace; `all`: any."""
 
     ocr_languages: str | None = None
     """Kept for the original plan's command lines: text is found, not read, so languages change nothing."""

@@ -63,6 +63,26 @@ class Box:
             min(height, self.bottom + by_px),
         )
 
+    def aligned(self, step_px: int, width: int, height: int) -> Box:
+        """The box with edges of multiples of `step_px`, larger on both sides, inside `width` x `height`.
+
+        Where the picture ends it is moved inwards, and where that is too small it is as long as the picture.
+
+        >>> Box(1, 3, 8, 8).aligned(8, width=20, height=6)
+        Box(left=1, top=0, right=9, bottom=6)
+        """
+        left, right = _stretch(self.left, self.right, width, step_px)
+        top, bottom = _stretch(self.top, self.bottom, height, step_px)
+        return Box(left, top, right, bottom)
+
+    def moved(self, right_px: int, down_px: int) -> Box:
+        """The box elsewhere.
+
+        >>> Box(0, 0, 2, 2).moved(5, 7)
+        Box(left=5, top=7, right=7, bottom=9)
+        """
+        return Box(self.left + right_px, self.top + down_px, self.right + right_px, self.bottom + down_px)
+
     def union(self, other: Box) -> Box:
         """The smallest box that holds both."""
         return Box(
@@ -80,6 +100,12 @@ class Box:
             and self.top < other.bottom
             and other.top < self.bottom
         )
+
+
+def _stretch(start: int, end: int, limit: int, step_px: int) -> tuple[int, int]:
+    length = min(limit, end - start + -(end - start) % step_px)
+    start = min(max(0, start - (length - (end - start)) // 2), limit - length)
+    return start, start + length
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,3 +143,37 @@ def test_the_engine_comes_from_its_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     with pytest.raises(MissingExtraError, match=r"cleanplate\[ocr\]"):
         make_engine()
+
+
+def test_what_the_finder_has_found_itself_is_left_to_it() -> None:
+    """Its pixels are the better ones: strokes are cut with a knife, and boxes hold more than letters."""
+    _, drawn = lettered()
+    probability = nowhere()
+    probability[drawn] = 0.95
+    alone = detect_from_probability(probability)
+    assert np.array_equal(detect(probability, [BOX]).mask, alone.mask)
+    assert detect(probability, [BOX], keep="all").mask.sum() > alone.mask.sum()
+
+
+@pytest.mark.parametrize(
+    ("hint", "answer", "kept"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_hint_of_the_finders_is_enough_where_the_opacity_says_overlay(
+    hint: bool, answer: bool, kept: bool
+) -> None:
+    photo, drawn = lettered()
+    probability = nowhere()
+    if hint:
+        probability[drawn & (np.arange(320) % 8 == 0)] = 0.4
+    asked: list[tuple[int, ...]] = []
+
+    def judge(rgb_u8: Any, strokes: BoolArray) -> bool:
+        assert strokes.any()
+        asked.append(rgb_u8.shape)
+        return answer
+
+    detector = TextDetector(Finder(probability), Engine([BOX]), "1", "overlay", judge)
+    (found,) = detector.detect([photo], plainly)
+    assert isinstance(found, Detection)
+    assert bool(found.mask[drawn].any()) is kept
+    assert asked == ([(200, 320, 3)] if hint else [])

@@ -75,3 +75,14 @@ def test_large_pages_are_asked_for_unless_the_user_has_said_otherwise(monkeypatc
         monkeypatch.delenv(LARGE_PAGES)
     configure_threads(1)
     assert os.environ[LARGE_PAGES] == expected
+
+
+def test_onednn_is_told_to_keep_less_before_it_is_there():
+    script = (
+        "import os; os.environ.pop('ONEDNN_PRIMITIVE_CACHE_CAPACITY', None)\n"
+        "from cleanplate.device.threads import configure_threads\n"
+        "configure_threads(1)\n"
+        "print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(threads.PRIMITIVES_KEPT)

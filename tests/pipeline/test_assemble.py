@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,23 @@ import torch
 from cleanplate.detect.given import GivenDetector
 from cleanplate.detect.network import NetworkDetector
 from cleanplate.errors import UsageError
+from cleanplate.models.catalog import CATALOG
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.nets.segmenter import Segmenter
+from cleanplate.models.registry import Registry
 from cleanplate.models.request import plainly
+from cleanplate.models.store import compute_checksums
 from cleanplate.models.weights import Networks
 from cleanplate.pipeline.assemble import assemble_pipeline
 from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.remove.fill import CONTEXT_PX, FillingRemover, PatchFiller
 from cleanplate.remove.iopaint import IOPaintRemover
-from cleanplate.remove.networks import FillingRemover
+from cleanplate.remove.networks import NetworkFiller
+from cleanplate.remove.restore import NetworkRemover
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Photo, Repair
-from tests.models.weightsfiles import small_lama, write_tensors
+from tests.models.weightsfiles import Wrapped, small_lama, write_script, write_tensors
 
 
 @pytest.fixture
@@ -123,3 +129,65 @@ def test_another_programs_checkpoint_finds_and_the_embedded_restorer_stays(
     assert pipeline.detector.working_size_px == 512
     assert asked == [("embedded", "cpu")]
     assert pipeline.fingerprint.endswith("/untrained")
+
+
+def test_patches_fill_every_mark_without_a_network(asked: list[tuple[str, str]]) -> None:
+    pipeline = assemble_pipeline(RepairSettings(device="cpu", box=("1,2,3,4",), inpaint="patchmatch"))
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.remover, FillingRemover)
+    assert isinstance(pipeline.remover.filler, PatchFiller)
+    assert (pipeline.rule.context_px, pipeline.rule.saves_area) == (CONTEXT_PX, True)
+    assert asked == []
+
+
+@pytest.fixture
+def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A small LaMa in a folder of weights, under the published file's name, and known to the catalogue."""
+    path = write_script(tmp_path / "big-lama.pt", Wrapped(small_lama()))
+    known = replace(CATALOG.get("lama"), sha256=compute_checksums(path).sha256, md5=None)
+    others = (model for model in CATALOG if model.name != "lama")
+    monkeypatch.setattr("cleanplate.models.catalog.CATALOG", Registry((known, *others)))
+    return path
+
+
+@pytest.mark.usefixtures("asked")
+def test_auto_paints_opaque_marks_with_a_network_that_is_at_hand(cached: Path) -> None:
+    settings = RepairSettings(device="cpu", model_dir=str(cached.parent))
+    pipeline = assemble_pipeline(settings)
+    assert isinstance(pipeline, MarkRepair)
+    assert isinstance(pipeline.remover, NetworkRemover)
+    assert isinstance(pipeline.remover.filler, NetworkFiller)
+    assert pipeline.rule.context_px == CONTEXT_PX
+    assert pipeline.fingerprint == f"untrained/untrained+{compute_checksums(cached).sha256[:16]}"
+    chosen = assemble_pipeline(replace(settings, inpaint="opencv"))
+    assert isinstance(chosen, MarkRepair)
+    assert chosen.fingerprint == "untrained/untrained"
+
+
+@pytest.mark.usefixtures("asked")
+def test_auto_passes_over_files_that_are_not_the_catalogues(cached: Path) -> None:
+    cached.write_bytes(cached.read_bytes()[:-100])
+    pipeline = assemble_pipeline(RepairSettings(device="cpu", model_dir=str(cached.parent)))
+    assert pipeline.fingerprint == "untrained/untrained"
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_is_not_free_for_any_use_is_never_taken_unasked(cached: Path) -> None:
+    cached.rename(cached.with_name("Places_512_FullData_G.pth"))
+    pipeline = assemble_pipeline(RepairSettings(device="cpu", model_dir=str(cached.parent)))
+    assert pipeline.fingerprint == "untrained/untrained"
+
+
+def test_given_opaque_marks_are_painted_by_the_network_at_hand(
+    asked: list[tuple[str, str]], cached: Path
+) -> None:
+    settings = RepairSettings(device="cpu", model_dir=str(cached.parent), box=("30,20,20,12",))
+    photo = Photo(Path("a.png"), np.full((64, 96, 3), 100, np.uint8), None)
+    photo.rgb[20:32, 30:50] = 250
+    results = []
+    for chosen in (settings, replace(settings, model_dir=None)):
+        (result,) = assemble_pipeline(chosen).repair([photo], chosen, plainly)
+        assert isinstance(result, Repair)
+        results.append(result.rgb)
+    assert len(asked) == 2
+    assert not np.array_equal(*results)

@@ -1,14 +1,16 @@
 """Finding lettering with an OCR engine's text detector, refined to strokes.
 
 The engine boxes text of any kind, of the scene and over it, and its boxes are several times larger than the
-letters. So boxes are cut down to strokes, and kept only where the finder sees at least a trace of a mark,
-unless all text is wanted.
+letters. So boxes are cut down to strokes, and kept only where the finder sees at least a trace of a mark, or
+a hint of one and their opacity says that they are laid over, unless all text is wanted. What the finder has
+found itself is left to it: its pixels are the better ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any, Literal
 
 import cv2
@@ -21,8 +23,13 @@ from cleanplate.extras import require
 from cleanplate.models.request import Attempt
 from cleanplate.structures import BoolArray, Detection, FloatArray, Photo
 
-#: Of a box's strokes, the part that the finder must hold for marked, and how probable that is.
+#: Of a box's strokes, the part that the finder must hold for marked, and how probable that is; and what it
+#: must at least where their opacity speaks for a mark.
 LEAST_TRACE, TRACE = 0.2, 0.3
+LEAST_HINT = 0.05
+#: Strokes of which more than this is in the finder's own mask are left to it. Source: 140 marked validation
+#: photographs, mean F1 of the mask: 0.352 by the finder alone, 0.338 with all strokes, 0.363 with these.
+MOST_FOUND = 0.1
 #: What a stroke of a kept box counts as, at least.
 STROKE_PROBABILITY = 0.95
 #: Strokes differ from their surroundings by at least so many of 255 levels.
@@ -34,18 +41,20 @@ class TextDetector:
     """A detector, and the lettering that an OCR engine boxes beside it (the `Detector` protocol).
 
     finder: whose probabilities decide. engine: called as RapidOCR is. keep: `overlay` where the finder has a
-    trace, `all` everywhere.
+    trace, `all` everywhere. looks_laid_over: (photograph, strokes) -> whether their opacity says that they
+    are, where the finder has but a hint; None: nobody is asked.
     """
 
     finder: Detector
     engine: Any
     engine_version: str
     keep: Literal["overlay", "all"] = "overlay"
+    looks_laid_over: Callable[[NDArray[np.uint8], BoolArray], bool] | None = None
 
     @property
     def fingerprint(self) -> str:
-        """The finder's, and the engine's version."""
-        return f"{self.finder.fingerprint}+ocr-{self.keep}-{self.engine_version}"
+        """The finder's, the rule's (its second), and the engine's version."""
+        return f"{self.finder.fingerprint}+ocr2-{self.keep}-{self.engine_version}"
 
     def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:
         """One Detection a photograph, in order, or what ended that photograph alone."""
@@ -63,13 +72,21 @@ class TextDetector:
         strokes = np.zeros(found.mask.shape, bool)
         for polygon in polygons:
             own = find_strokes(photo.rgb_u8, polygon)
-            trace = (found.probability[own] > TRACE).mean() if own.any() else 0.0
-            if self.keep == "all" or trace >= LEAST_TRACE:
+            if own.any() and (self.keep == "all" or self._is_overlay(photo, found, own)):
                 strokes |= own
         if not strokes.any():
             return found
         probability = np.where(strokes, np.maximum(found.probability, STROKE_PROBABILITY), found.probability)
         return _join(found, detect_from_probability(probability.astype(np.float32)), strokes)
+
+    def _is_overlay(self, photo: Photo, found: Detection, strokes: BoolArray) -> bool:
+        """Whether strokes are a mark that the finder has missed."""
+        if found.mask[strokes].mean() > MOST_FOUND:
+            return False
+        trace = float((found.probability[strokes] > TRACE).mean())
+        if trace >= LEAST_TRACE or self.looks_laid_over is None:
+            return trace >= LEAST_TRACE
+        return trace >= LEAST_HINT and self.looks_laid_over(photo.rgb_u8, strokes)
 
     def _read(self, rgb_u8: NDArray[np.uint8]) -> list[FloatArray]:
         """(4, 2) corners of every text, in pixels."""
@@ -83,7 +100,11 @@ def make_engine() -> tuple[Any, str]:
     """(RapidOCR with the detector that its package brings, its version). Raises MissingExtraError."""
     package = require("rapidocr", extra="ocr")
     engine = package.RapidOCR(params={"Global.log_level": "critical"})
-    return engine, str(getattr(package, "__version__", "unknown"))
+    try:
+        version = metadata.version("rapidocr")
+    except metadata.PackageNotFoundError:  # it lies there without having been installed
+        version = str(getattr(package, "__version__", "unknown"))
+    return engine, version
 
 
 def find_strokes(rgb_u8: NDArray[np.uint8], polygon: FloatArray) -> BoolArray:

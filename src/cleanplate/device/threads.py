@@ -1,4 +1,4 @@
-"""What torch is told of the processor before it works: how many threads, how idle ones wait, large pages."""
+"""What torch is told of the processor before it works: threads, how idle ones wait, pages, what is kept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ WAIT_POLICY = "OMP_WAIT_POLICY"
 #: each time; clearing them in pages of 4 KB takes a third of the finder's processor time, in large ones under
 #: a tenth (`benchmarks/batch_size.py`). Torch looks when it first allocates; elsewhere it means nothing.
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+#: oneDNN keeps compiled convolutions by shape, 1024 of them without this. Crops have many shapes, and of most
+#: no other comes: 256 hold the last ten or so of a network. Source: benchmarks/primitive_cache.py (over 200
+#: shapes memory grows by 60 MB instead of 91, and shapes that come twice in a row are as fast).
+PRIMITIVE_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+PRIMITIVES_KEPT = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +46,17 @@ def count_cores() -> int:
 
 
 def configure_threads(threads: int | None = None) -> ThreadSettings:
-    """Let torch use at most one thread a physical core, idle ones sleep instead of spinning, and large pages.
+    """Let torch use at most one thread a physical core, idle ones sleep, large pages; oneDNN keeps less.
 
     threads: how many are wanted; None: one a core, or OMP_NUM_THREADS where that is less. Call it before
-    torch is imported: OpenMP reads its wait policy only once. More threads than cores make everything
-    slower.
+    torch is imported: OpenMP reads its wait policy only once, oneDNN its cache's capacity. More threads than
+    cores make everything slower.
     """
     os.environ.setdefault(LARGE_PAGES, "1")
     in_time = "torch" not in sys.modules
     if in_time:
         os.environ.setdefault(WAIT_POLICY, "PASSIVE")
+        os.environ.setdefault(PRIMITIVE_CACHE, str(PRIMITIVES_KEPT))
     import torch
 
     cores = count_cores()

@@ -6,6 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from cleanplate.device.threads import configure_threads
+from cleanplate.models.catalog import CATALOG
+from cleanplate.models.store import open_store
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
@@ -27,28 +29,29 @@ BUILT_FROM = (
 
 
 def build_pipeline(settings: RepairSettings) -> Pipeline:
-    """The pipeline for these settings; the same one again while `BUILT_FROM` and the checkpoint are the same.
+    """The pipeline for these settings; the same one again while `BUILT_FROM` and the weights' files are.
 
     Raises ModelError for a network that cannot be loaded, UsageError for a device that is not there.
     """
     built_from = {name: getattr(settings, name) for name in BUILT_FROM}
-    return _build(RepairSettings(**built_from), _state_of(settings.model))
+    files = [] if settings.model == EMBEDDED_MODEL else [Path(settings.model)]
+    if settings.inpaint == "auto":  # it takes what is there
+        files += [path for _, path in open_store(CATALOG, settings.model_dir).list_for_auto()]
+    return _build(RepairSettings(**built_from), tuple(map(_state_of, files)))
 
 
 @lru_cache(maxsize=2)
-def _build(settings: RepairSettings, _checkpoint: tuple[int, int] | None) -> Pipeline:
+def _build(settings: RepairSettings, _weights: tuple[tuple[str, int, int] | None, ...]) -> Pipeline:
     configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
     from cleanplate.pipeline.assemble import assemble_pipeline
 
     return assemble_pipeline(settings)
 
 
-def _state_of(model: str) -> tuple[int, int] | None:
-    """Size and time of change of a checkpoint: one that was trained on is another one."""
-    if model == EMBEDDED_MODEL:
-        return None
+def _state_of(file: Path) -> tuple[str, int, int] | None:
+    """Name, size and time of change of a weights file: one that was trained on is another one."""
     try:
-        status = Path(model).stat()
+        status = file.stat()
     except OSError:
         return None  # loading it says what is wrong
-    return status.st_size, status.st_mtime_ns
+    return str(file), status.st_size, status.st_mtime_ns

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cleanplate.images import colour
 from cleanplate.images.container import Container, Samples
+from cleanplate.images.difference import find_differences
 from cleanplate.images.orientation import to_stored
 from cleanplate.structures import BoolArray, Photo, RgbArray
 
@@ -40,7 +41,7 @@ def compose_native(photo: Photo, rgb: RgbArray, changed: BoolArray) -> Composed:
             f"rgb {rgb.dtype}{rgb.shape} and changed {changed.shape} do not fit the photograph's "
             f"{photo.rgb.dtype}{photo.rgb.shape}"
         )
-    really = to_stored(changed & (rgb != photo.rgb).any(axis=2), container.orientation)
+    really = to_stored(changed & find_differences(rgb, photo.rgb), container.orientation)
     colours = to_stored(rgb, container.orientation)[really]
     if not len(colours):
         return Composed(container.samples)

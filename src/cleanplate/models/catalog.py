@@ -24,6 +24,7 @@ BIG_LAMA = ModelFile(
     sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
     md5="e3aa4aaa15225a33ec84f9f4bc47e500",
     source="IOPaint (md5); several programs that fetch the same file (SHA-256, size)",
+    in_auto=True,
 )
 ANIME_LAMA = ModelFile(
     name="anime-lama",
@@ -46,6 +47,7 @@ MIGAN = ModelFile(
     urls=(f"{_RELEASES}/migan/migan_traced.pt",),
     md5="76eb3b1a71c400ee3290524f7a11b89c",
     source="IOPaint",
+    in_auto=True,
 )
 MAT = ModelFile(
     name="mat",
@@ -69,6 +71,7 @@ LAMA_ONNX = ModelFile(
     nbytes=208_044_816,
     sha256="1faef5301d78db7dda502fe59966957ec4b79dd64e16f03ed96913c7a4eb68d6",
     source="several programs that fetch the same file",
+    in_auto=True,
 )
 MIGAN_ONNX = ModelFile(
     name="migan-onnx",
@@ -81,6 +84,8 @@ MIGAN_ONNX = ModelFile(
     nbytes=28_079_181,
     sha256="6f1f3530a1a2324b19752018ce756088b07973cda8d7d890034ace5c8a48c40b",
     source="several programs that fetch the same file",
+    in_auto=True,
 )
 
+#: In the order in which they are shown, and in which `--inpaint auto` prefers them.
 CATALOG = Registry((BIG_LAMA, ANIME_LAMA, MIGAN, MAT, LAMA_ONNX, MIGAN_ONNX))

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from cleanplate.device.torchscript import call_plainly
 from cleanplate.errors import ModelError
 from cleanplate.models.filler import Inpainter, Metered
 from cleanplate.models.nets.lama import Lama
@@ -179,8 +180,8 @@ def _from_script(script: Any, path: Path, fingerprint: str, device: torch.device
     lama = make_lama(script.state_dict(), str(path))
     if lama is not None:
         return _use_lama(lama, fingerprint, device)
-    script = script.to(device).eval()
     inputs = len(script.forward.schema.arguments) - 1
+    script = call_plainly(script.to(device).eval())
     if inputs == 2:  # a picture and a mask, as LaMa is traced
         spec = SPECS["lama"]
         run: Callable[[Tensor], Tensor] = lambda batch: script(batch[:, :3], batch[:, 3:])  # noqa: E731
@@ -193,7 +194,7 @@ def _from_script(script: Any, path: Path, fingerprint: str, device: torch.device
     return Inpainter(spec, fingerprint, Metered(spec.bytes_per_pixel), run)
 
 
-def _run_migan(network: nn.Module, batch: Tensor) -> Tensor:
+def _run_migan(network: Callable[..., Any], batch: Tensor) -> Tensor:
     """MI-GAN's own ranges: half minus the mask, then the picture in [-1, 1] without the hole."""
     picture, mask = 2 * batch[:, :3] - 1, batch[:, 3:]
     filled: Tensor = network(torch.cat([0.5 - mask, picture * (1 - mask)], dim=1))

@@ -43,7 +43,8 @@ class ModelFile:
     """A weights file as someone publishes it. Checksums are None where none is known.
 
     name: on the command line. file: the published file's name. architecture: how it is run ("lama", "migan",
-    "mat"). urls: where it is to be had, best first. source: who has published size and checksums.
+    "mat"). urls: where it is to be had, best first. source: who has published size and checksums. in_auto:
+    whether `--inpaint auto` paints with it where it is at hand: made for photographs, free for any use.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelFile:
     sha256: str | None = None
     md5: str | None = None
     source: str = ""
+    in_auto: bool = False
 
     @property
     def has_checksum(self) -> bool:

@@ -46,6 +46,11 @@ class ModelStore:
         """Where a model's file lies, None where it is not at hand. Its content is not looked at."""
         return next((path for folder in self.folders if (path := folder / model.file).is_file()), None)
 
+    def list_for_auto(self) -> tuple[tuple[ModelFile, Path], ...]:
+        """The models at hand that may be used unasked, best first, and where they lie; not yet verified."""
+        found = ((model, self.find(model)) for model in self.catalog if model.in_auto)
+        return tuple((model, path) for model, path in found if path is not None)
+
     def require(self, model: ModelFile) -> Path:
         """Where a model's file lies. Raises ModelError that says how to get it."""
         found = self.find(model)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.places import parse_anchor, parse_box
 from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
@@ -14,14 +16,11 @@ if TYPE_CHECKING:
 
     from cleanplate.detect.base import Detector
     from cleanplate.detect.given import MaskSource
+    from cleanplate.models.store import ModelStore
     from cleanplate.models.weights import Networks
     from cleanplate.pipeline.base import Pipeline
-    from cleanplate.remove.base import Remover
-
-#: Context that inpainting networks get round a mark: what IOPaint gives them. Crops' edges are multiples of
-#: the second, so that several can go through a network together.
-FILL_CONTEXT_PX = 128
-FILL_ALIGN_PX = 32
+    from cleanplate.pipeline.crops import CropRule
+    from cleanplate.remove.base import Filler, Remover
 
 
 def assemble_pipeline(settings: RepairSettings) -> Pipeline:
@@ -35,9 +34,30 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     from cleanplate.pipeline.repair import MarkRepair
 
     parts = _Parts(settings, resolve_device(settings.device))
-    if settings.inpaint_model is not None:
-        return parts.fill_with_network(settings.inpaint_model)
-    return MarkRepair(parts.make_detector(), parts.make_remover())
+    filler = parts.make_filler()
+    if filler is None:
+        return MarkRepair(parts.make_detector(), parts.make_remover())
+    from cleanplate.pipeline.crops import CropRule
+    from cleanplate.remove.fill import CONTEXT_PX, FillingRemover
+
+    if settings.inpaint == "auto":
+        rule = CropRule(context_px=CONTEXT_PX)
+        return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule)
+    return MarkRepair(parts.make_detector(), FillingRemover(filler), make_fill_rule(filler.longest_px))
+
+
+def make_fill_rule(longest_px: int) -> CropRule:
+    """How crops are placed where a filler gets every mark. longest_px: of a crop that it takes."""
+    from cleanplate.pipeline.crops import CropRule
+    from cleanplate.remove.fill import ALIGN_PX, CONTEXT_PX
+
+    return CropRule(
+        context_px=CONTEXT_PX,
+        context_share=0,
+        longest_px=longest_px,
+        align_px=ALIGN_PX,
+        saves_area=True,
+    )
 
 
 class _Parts:
@@ -73,9 +93,11 @@ class _Parts:
         if self.settings.ocr == "off":
             return finder
         from cleanplate.detect.text import TextDetector, make_engine
+        from cleanplate.remove.overlay import looks_laid_over
 
         engine, version = make_engine()
-        return TextDetector(finder, engine, version, "all" if self.settings.ocr == "all" else "overlay")
+        keep: Literal["all", "overlay"] = "all" if self.settings.ocr == "all" else "overlay"
+        return TextDetector(finder, engine, version, keep, looks_laid_over)
 
     def make_finder(self) -> Detector:
         """The network that finds marks."""
@@ -88,28 +110,45 @@ class _Parts:
             return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
 
-    def fill_with_network(self, model: str) -> Pipeline:
-        """The pipeline that fills every mark with an inpainting network."""
-        from cleanplate.models.catalog import CATALOG
+    def make_filler(self) -> Filler | None:
+        """Who paints what no photograph shines through, or None where the remover does it itself."""
+        if self.settings.inpaint == "patchmatch":
+            from cleanplate.remove.fill import PatchFiller
+
+            return PatchFiller()
+        if self.settings.inpaint_model is not None:
+            return self.load_filler(self.settings.inpaint_model)
+        return self.find_filler() if self.settings.inpaint == "auto" else None
+
+    def load_filler(self, model: str) -> Filler:
+        """An inpainting network, by name or path."""
         from cleanplate.models.inpainters import load_inpainter
+        from cleanplate.remove.networks import NetworkFiller
+
+        inpainter = load_inpainter(model, self.store, self.device, trust=self.settings.trust)
+        return NetworkFiller(inpainter, self.device)
+
+    def find_filler(self) -> Filler | None:
+        """The best network at hand that may be used unasked.
+
+        What is not the catalogue's own file, or lacks its extra, is passed over: nobody has asked for it.
+        """
+        for model, path in self.store.list_for_auto():
+            with suppress(ModelError, MissingExtraError):
+                self.store.verify(model, path)
+                return self.load_filler(model.name)
+        return None
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The weights at hand."""
+        from cleanplate.models import catalog
         from cleanplate.models.store import open_store
-        from cleanplate.pipeline.crops import CropRule
-        from cleanplate.pipeline.repair import MarkRepair
-        from cleanplate.remove.networks import FillingRemover
 
-        store = open_store(CATALOG, self.settings.model_dir)
-        inpainter = load_inpainter(model, store, self.device, trust=self.settings.trust)
-        rule = CropRule(
-            context_px=FILL_CONTEXT_PX,
-            context_share=0,
-            longest_px=inpainter.spec.most_px,
-            align_px=FILL_ALIGN_PX,
-            saves_area=True,
-        )
-        return MarkRepair(self.make_detector(), FillingRemover(inpainter, self.device), rule)
+        return open_store(catalog.CATALOG, self.settings.model_dir)
 
-    def make_remover(self) -> Remover:
-        """Who takes them off."""
+    def make_remover(self, filler: Filler | None = None) -> Remover:
+        """Who takes them off. filler: who paints where nothing shines through."""
         if self.settings.iopaint_model is not None:
             from cleanplate.remove.iopaint import make_remover
 
@@ -122,7 +161,7 @@ class _Parts:
         from cleanplate.remove.restore import NetworkRemover
 
         return NetworkRemover(
-            self.networks.restorer, self.device, self.networks.fingerprint, self.settings.inpaint
+            self.networks.restorer, self.device, self.networks.fingerprint, self.settings.inpaint, filler
         )
 
 

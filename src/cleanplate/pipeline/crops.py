@@ -73,7 +73,7 @@ def place_crops(
     saves_area = rule.saves_area and len(boxes) <= MOST_BOXES
     merge = merge_where_smaller if saves_area else merge_overlapping
     placed = merge([box.grown(_choose_context(box, rule), width, height) for box in boxes])
-    while (aligned := [_align(box, height, width, rule.align_px) for box in placed]) != placed:
+    while (aligned := [box.aligned(rule.align_px, width, height) for box in placed]) != placed:
         placed = merge(aligned)  # what two make together has to be aligned again
     cut = []
     for box in placed:
@@ -150,19 +150,6 @@ def _depth(box: Box, part: Box) -> FloatArray:
 def _cut(photo: Photo, box: Box) -> FloatArray:
     peak = np.float32(np.iinfo(photo.rgb.dtype).max)
     return np.asarray(photo.rgb[box.slices].astype(np.float32) / peak)
-
-
-def _align(box: Box, height: int, width: int, align_px: int) -> Box:
-    """The box made larger on both sides, moved inwards where the photograph ends."""
-    left, right = _stretch(box.left, box.right, width, align_px)
-    top, bottom = _stretch(box.top, box.bottom, height, align_px)
-    return Box(left, top, right, bottom)
-
-
-def _stretch(start: int, end: int, limit: int, align_px: int) -> tuple[int, int]:
-    length = min(limit, end - start + -(end - start) % align_px)
-    start = min(max(0, start - (length - (end - start)) // 2), limit - length)
-    return start, start + length
 
 
 def _choose_context(box: Box, rule: CropRule) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cleanplate.detect.base import Detector
 from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
+from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.crops import CropRule, cut_crops
 from cleanplate.remove.base import Crop, Removal, Remover
@@ -137,7 +138,7 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
         return Repair(Verdict.UNDER_THRESHOLD, job.photo.rgb, untouched, job.first)
     if settings.dry_run:
         return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, job.first)
-    changed = np.any(job.current != job.photo.rgb, axis=2)
+    changed = find_differences(job.current, job.photo.rgb)
     if not changed.any():  # what was found did not bear being looked at closely
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first, job.regions)
     return Repair(Verdict.REPAIRED, job.current, changed, job.first, job.regions, job.rounds)

@@ -33,12 +33,15 @@ class Removal:
     """A crop without its marks.
 
     rgb: (h, w, 3) float32 in [0, 1]. changed: (h, w) bool; outside it `rgb` is not used.
-    regions: what was done where, boxes in the photograph's coordinates.
+    regions: what was done where, boxes in the photograph's coordinates. filled: (h, w) bool, the part of
+    `changed` that holds nothing but what its surroundings suggest, which a better filler may paint anew;
+    None: nothing.
     """
 
     rgb: FloatArray
     changed: BoolArray
     regions: tuple[Region, ...]
+    filled: BoolArray | None = None
 
 
 class Remover(Protocol):
@@ -49,4 +52,32 @@ class Remover(Protocol):
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or what ended that crop alone. Sizes may differ."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Hole:
+    """What a filler gets. rgb: (h, w, 3) float32 in [0, 1]. mask: (h, w) bool, true where it is to paint."""
+
+    rgb: FloatArray
+    mask: BoolArray
+
+
+class Filler(Protocol):
+    """Paints what was behind a mark of which nothing shows through.
+
+    fingerprint: names what the results depend on. longest_px: no edge of a hole's picture may be longer.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def longest_px(self) -> int: ...
+
+    def fill(self, holes: Sequence[Hole], attempt: Attempt) -> list[FloatArray | Exception]:
+        """One (h, w, 3) float32 picture in [0, 1] a hole, in order, or what ended that hole alone.
+
+        Sizes may differ. Pixels outside a hole's mask need not be kept.
+        """
         ...

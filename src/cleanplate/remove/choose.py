@@ -75,7 +75,7 @@ def restore_crop(crop: Crop, prediction: Prediction) -> Removal:
     background = np.clip(prediction.background, 0, 1)
     candidates = _Candidates(crop.rgb, apart.photograph, background, apart.fill, apart.fill_variance)
     rgb = crop.rgb.copy()
-    changed = np.zeros(matte.shape, bool)
+    changed, filled = np.zeros(matte.shape, bool), np.zeros(matte.shape, bool)
     regions = []
     owner = _spread_labels(apart)
     boxes = find_boxes(owner)
@@ -91,8 +91,10 @@ def restore_crop(crop: Crop, prediction: Prediction) -> Removal:
         opacity = group.fit.opacity if group.fit is not None else None
         if method is Method.UNBLENDED and opacity is not None and opacity >= OPAQUE:
             method = Method.FILLED
+        if method is Method.FILLED:
+            filled[near.slices] |= where
         regions.append(Region(_move(box, crop.box), method, opacity, 1 - visible))
-    return Removal(np.clip(rgb, 0, 1), changed, tuple(regions))
+    return Removal(np.clip(rgb, 0, 1), changed, tuple(regions), filled)
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:

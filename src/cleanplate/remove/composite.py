@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
+from cleanplate.images.difference import find_differences
 from cleanplate.remove.base import Removal
 from cleanplate.structures import BoolArray, Box, RgbArray
 
@@ -25,4 +25,4 @@ def paste(rgb: RgbArray, removals: Sequence[tuple[Box, Removal]]) -> tuple[RgbAr
     for box, removal in removals:
         values = np.rint(np.clip(removal.rgb[removal.changed], 0, 1) * peak).astype(rgb.dtype)
         result[box.slices][removal.changed] = values
-    return result, cast(BoolArray, np.any(result != rgb, axis=2))
+    return result, find_differences(result, rgb)

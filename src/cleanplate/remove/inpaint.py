@@ -59,13 +59,25 @@ def fill_with_membrane(rgb: FloatArray, mask: BoolArray) -> FloatArray:
     weight = (~mask).astype(np.float32)
     levels: list[tuple[FloatArray, FloatArray]] = [(rgb * weight[..., None], weight)]
     while min(levels[-1][1].shape) > 1 and float(levels[-1][1].min()) == 0:
-        values, weight = levels[-1]
-        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
-        levels.append((_shrink(values, size), _shrink(weight, size)))
+        levels.append(shrink_known(*levels[-1]))
     filled = np.full((1, 1, 3), 0.5, np.float32)
     for values, weight in reversed(levels):
         filled = _relax(values, weight, filled)
     return np.where(mask[..., None], filled, rgb).astype(np.float32)
+
+
+def shrink_known(values: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values that are multiplied by their weights, and these weights, at half the size (rounded up).
+
+    values: (h, w, 3) float32. weight: (h, w) float32, the part of each pixel that is known.
+
+    >>> known = np.eye(4, dtype=np.float32)
+    >>> values, weight = shrink_known(known[..., None].repeat(3, 2), known)
+    >>> values.shape, weight.tolist()
+    ((2, 2, 3), [[0.5, 0.0], [0.0, 0.5]])
+    """
+    size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
+    return _shrink(values, size), _shrink(weight, size)
 
 
 def estimate_fill_variance(rgb: FloatArray, mask: BoolArray) -> FloatArray:

@@ -34,6 +34,7 @@ def fill_what_is_left(crop: Crop, removal: Removal) -> Removal:
         np.where(where[..., None], filled, removal.rgb).astype(np.float32),
         removal.changed | where,
         (*regions, *added),
+        where if removal.filled is None else removal.filled | where,
     )
 
 

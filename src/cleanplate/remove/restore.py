@@ -14,8 +14,9 @@ from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.request import Attempt, Request
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
-from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.base import Crop, Filler, Removal
 from cleanplate.remove.choose import Prediction, fill_crop, restore_crop
+from cleanplate.remove.fill import refill
 from cleanplate.remove.rest import fill_what_is_left
 from cleanplate.structures import Box, FloatArray
 
@@ -45,15 +46,22 @@ class _Window:
 class NetworkRemover:
     """Takes marks off with a restorer network (its contract is in `models/nets/restorer`).
 
-    network: on `device`, in evaluation mode. fingerprint: of its weights. inpaint: `auto` chooses by region
+    network: on `device`, in evaluation mode. weights: their fingerprint. inpaint: `auto` chooses by region
     what is done; `embedded` and `opencv` fill every mark, with the network's photograph or from the
-    surroundings.
+    surroundings. filler: who paints, under `auto`, where nothing of the photograph is left; None: a membrane
+    from the surroundings stays.
     """
 
     network: Any
     device: torch.device
-    fingerprint: str
+    weights: str
     inpaint: str = "auto"
+    filler: Filler | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights, and of the filler."""
+        return self.weights if self.filler is None else f"{self.weights}+{self.filler.fingerprint}"
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or what ended that crop alone."""
@@ -66,10 +74,11 @@ class NetworkRemover:
                     failures[window.place] = planes
                 else:
                     blends[window.place].add(window.box, planes)
-        return [
+        removals = [
             failures[place] if place in failures else self._finish(crop, blends[place])
             for place, crop in enumerate(crops)
         ]
+        return removals if self.filler is None else refill(crops, removals, self.filler, attempt)
 
     def _sort_by_shape(self, crops: Sequence[Crop]) -> dict[tuple[int, int], list[_Window]]:
         """All crops' windows, by the size at which the network sees them."""

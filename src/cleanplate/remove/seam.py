@@ -7,8 +7,9 @@ import numpy as np
 
 from cleanplate.structures import BoolArray, FloatArray
 
-#: Spread of the Gaussian that tells tone from texture.
+#: Spread of the Gaussian that tells tone from texture, and of the one over which textures are compared.
 TONE_SIGMA_PX = 2.0
+ALIKE_SIGMA_PX = 4.0
 
 
 def blend_margin(photograph: FloatArray, fill: FloatArray, hole: BoolArray, marked: BoolArray) -> FloatArray:
@@ -16,8 +17,8 @@ def blend_margin(photograph: FloatArray, fill: FloatArray, hole: BoolArray, mark
 
     photograph, fill: (h, w, 3) float32 in [0, 1]. hole: (h, w) bool, what was filled; marked: the part of it
     that must not be seen, which is the fill alone. Outside the hole the photograph. A mean of two textures is
-    flatter than either, so the texture's share is raised by what the mean loses: the seam has the energy of
-    its two sides.
+    flatter than either, by how little they are alike, so it is raised by what it loses: the seam has the
+    energy of its two sides.
 
     >>> grey, hole = np.full((4, 4, 3), 0.5, np.float32), np.eye(4, dtype=bool)
     >>> bool(np.allclose(blend_margin(grey, grey, hole, hole), 0.5))
@@ -33,12 +34,24 @@ def blend_margin(photograph: FloatArray, fill: FloatArray, hole: BoolArray, mark
     share = weight[..., None]
     tone_of_fill, tone_of_photograph = _tone(fill), _tone(photograph)
     tone = share * tone_of_fill + (1 - share) * tone_of_photograph
-    texture = share * (fill - tone_of_fill) + (1 - share) * (photograph - tone_of_photograph)
-    energy = np.sqrt(share**2 + (1 - share) ** 2)
+    own, other = fill - tone_of_fill, photograph - tone_of_photograph
+    texture = share * own + (1 - share) * other
+    alike = _correlate(own, other, margin)[..., None]
+    energy = np.sqrt(share**2 + (1 - share) ** 2 + 2 * alike * share * (1 - share))
     blended = np.where(
         margin[..., None], tone + texture / energy, np.where(hole[..., None], fill, photograph)
     )
     return np.clip(blended, 0, 1).astype(np.float32)
+
+
+def _correlate(first: FloatArray, second: FloatArray, where: BoolArray) -> FloatArray:
+    """(h, w) float32 in [0, 1]: how alike two textures are round each pixel, by what lies in `where`."""
+    products = [
+        cv2.GaussianBlur(np.where(where, (one * two).sum(axis=2), 0), (0, 0), ALIKE_SIGMA_PX)
+        for one, two in ((first, second), (first, first), (second, second))
+    ]
+    both = np.sqrt(np.maximum(products[1] * products[2], 1e-12))
+    return np.asarray(np.clip(products[0] / both, 0, 1), np.float32)
 
 
 def _tone(rgb: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from cleanplate.images import chunks, exif
@@ -26,6 +27,15 @@ from cleanplate.images.formats.base import (
 )
 
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+#: How zlib goes about pixels: it looks for anything that recurs, or for runs only, in a fifth of the time.
+_THOROUGH = {"compress_level": 6}
+_RUNS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+#: Runs must do for a file that is at most so much larger. Source: of seven photographs six were 2 % smaller
+#: to 3 % larger with runs, one of fine grain 10 %, and a plot of lines 33 %.
+_MOST_GROWTH = 1.08
+#: Rows that are tried at three places, and pictures so small that it does not matter.
+_TRIED_ROWS = 16
+_SMALL_PIXELS = 1 << 18
 _COLOUR_TYPES = {mode: number for number, mode in _MODES.items()}
 
 
@@ -136,13 +146,27 @@ def _transparency(
 def encode_pixels(samples: Samples) -> bytes:
     """A PNG file of nothing but the pixels (and their palette)."""
     if samples.array.dtype != np.uint16:
-        return save_picture(samples_picture(samples), "PNG")
+        picture = samples_picture(samples)
+        return save_picture(picture, "PNG", **(_RUNS if _is_photographic(picture) else _THOROUGH))
     height, width = samples.array.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[samples.mode], 0, 0, 0)
     rows = samples.array.astype(">u2").view(np.uint8).reshape(height, -1)
     pixel_bytes = rows.shape[1] // width
     pixels = zlib.compress(_filtered(rows, pixel_bytes), 6)
     return chunks.write_chunks([Chunk(b"IHDR", header), Chunk(b"IDAT", pixels), Chunk(b"IEND", b"")])
+
+
+def _is_photographic(picture: Image.Image) -> bool:
+    """Whether some rows of it have nothing but runs to be found: in photographs hardly anything recurs."""
+    width, height = picture.size
+    if picture.mode not in ("RGB", "RGBA", "L", "LA") or width * height < _SMALL_PIXELS:
+        return False
+    strips = [
+        (0, top, width, min(height, top + _TRIED_ROWS)) for top in (height // 4, height // 2, 3 * height // 4)
+    ]
+    tried = [picture.crop(strip) for strip in strips]
+    quick, thorough = (sum(len(save_picture(t, "PNG", **how)) for t in tried) for how in (_RUNS, _THOROUGH))
+    return quick <= _MOST_GROWTH * thorough
 
 
 def _filtered(rows: NDArray[np.uint8], pixel_bytes: int) -> bytes:
