@@ -18,6 +18,7 @@ BUILT_FROM = (
     "model_dir",
     "trust",
     "masks",
+    "mark",
     "box",
     "anchor",
     "timeout",
@@ -26,28 +27,29 @@ BUILT_FROM = (
 
 
 def build_pipeline(settings: RepairSettings) -> Pipeline:
-    """The pipeline for these settings; the same one again while `BUILT_FROM` and the checkpoint are the same.
+    """The pipeline for these settings; the same one again while `BUILT_FROM` and the files are the same.
 
     Raises ModelError for a network that cannot be loaded, UsageError for a device that is not there.
     """
     built_from = {name: getattr(settings, name) for name in BUILT_FROM}
-    return _build(RepairSettings(**built_from), _state_of(settings.model))
+    files = tuple(_state_of(path) for path in (settings.model, *settings.mark))
+    return _build(RepairSettings(**built_from), files)
 
 
 @lru_cache(maxsize=2)
-def _build(settings: RepairSettings, _checkpoint: tuple[int, int] | None) -> Pipeline:
+def _build(settings: RepairSettings, _files: tuple[tuple[int, int] | None, ...]) -> Pipeline:
     configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
     from cleanplate.pipeline.assemble import assemble_pipeline
 
     return assemble_pipeline(settings)
 
 
-def _state_of(model: str) -> tuple[int, int] | None:
-    """Size and time of change of a checkpoint: one that was trained on is another one."""
-    if model == EMBEDDED_MODEL:
+def _state_of(path: str) -> tuple[int, int] | None:
+    """Size and time of change of a checkpoint or mark: one that was trained on, or edited, is another one."""
+    if path == EMBEDDED_MODEL:
         return None
     try:
-        status = Path(model).stat()
+        status = Path(path).stat()
     except OSError:
         return None  # loading it says what is wrong
     return status.st_size, status.st_mtime_ns

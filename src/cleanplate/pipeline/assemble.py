@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cleanplate.detect.given import MaskSource
     from cleanplate.models.weights import Networks
     from cleanplate.pipeline.base import Pipeline
+    from cleanplate.pipeline.known import KnownMarks
     from cleanplate.remove.base import Remover
 
 #: Context that inpainting networks get round a mark: what IOPaint gives them. Crops' edges are multiples of
@@ -37,7 +38,7 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     parts = _Parts(settings, resolve_device(settings.device))
     if settings.inpaint_model is not None:
         return parts.fill_with_network(settings.inpaint_model)
-    return MarkRepair(parts.make_detector(), parts.make_remover())
+    return MarkRepair(parts.make_detector(), parts.make_remover(), known=parts.make_known())
 
 
 class _Parts:
@@ -86,6 +87,15 @@ class _Parts:
             finder, fingerprint = load_segmenter(Path(self.settings.model), self.device)
             return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
+
+    def make_known(self) -> KnownMarks | None:
+        """The marks that are given as files. Raises UsageError for one that is none."""
+        if not self.settings.inverts_marks or not self.settings.mark:
+            return None
+        from cleanplate.marks.files import read_mark
+        from cleanplate.pipeline.known import KnownMarks
+
+        return KnownMarks(tuple(read_mark(Path(path)) for path in self.settings.mark))
 
     def fill_with_network(self, model: str) -> Pipeline:
         """The pipeline that fills every mark with an inpainting network."""
