@@ -15,6 +15,7 @@ import numpy as np
 
 from cleanplate.detect.mask import cover_share
 from cleanplate.detect.match import find_mark
+from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.estimate import PIXEL_NOISE
@@ -59,13 +60,9 @@ class Taken:
 
 @dataclass(frozen=True, eq=False)
 class KnownMarks:
-    """Takes marks off whose opacity and colour are known.
-
-    marks: as they are in their files. other_scales: whether they are looked for in other sizes than those.
-    """
+    """Takes marks off whose opacity and colour are known. marks: as they are in their files."""
 
     marks: tuple[Mark, ...]
-    other_scales: bool = True
 
     @property
     def fingerprint(self) -> str:
@@ -99,7 +96,7 @@ class KnownMarks:
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []
         for mark in self.marks:
-            for placement in find_mark(rgb, mark, other_scales=self.other_scales):
+            for placement in find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
                 regions += [] if region is None else [region]
         if not regions:
