@@ -129,15 +129,15 @@ class MarkKeeper:
 
 
 def say_none(count: int) -> str:
-    """Why nothing is done where a shared mark is required."""
+    """That no mark is shared, and what else there is to do."""
     if count < LEAST_SHARING:
         return (
-            f"a shared mark takes {LEAST_SHARING} photographs or more, and there are {count}; give more, or "
-            "give the mark with --mark FILE.png"
+            f"a shared mark is worked out from {LEAST_SHARING} photographs or more, and there are {count}; "
+            "give more of them, or give 'repair' the mark with --mark FILE.png"
         )
     return (
-        f"no mark was found that most of the {count} photographs share; give the mark with --mark FILE.png, "
-        "or leave out --shared-mark require"
+        f"no mark was found that most of the {count} photographs share; 'repair' takes one with "
+        "--mark FILE.png, and goes photograph by photograph with --shared-mark auto"
     )
 
 
