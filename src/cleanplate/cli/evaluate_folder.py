@@ -128,6 +128,7 @@ def print_scores(scores: list[FolderScore]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table)
     console.print(
-        "without: the program with --shared-mark off. true mark: inverted where it lies, its opacity known on "
-        "every photograph. worse: than without. missed: as it came. within 1/2 px: the true mark's place."
+        "without: the program with --shared-mark off. true mark: inverted where it lies, with its opacity "
+        "known on every photograph. worse: than without. missed: as it came. within 1/2 px: the place at which "
+        "the true mark is found."
     )

@@ -87,16 +87,28 @@ def gather_around(
     return outline, places
 
 
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A piece of a photograph. rgb_u8: (h, w, 3); inside: (h, w) bool, what the photograph has of it."""
+
+    rgb_u8: NDArray[np.uint8]
+    inside: BoolArray
+
+    def draw_field(self, manner: Manner) -> FloatArray:
+        """Its field, zero outside the photograph: pixels that are only repeated look alike everywhere."""
+        field = draw_field(self.rgb_u8.astype(np.float32) / np.float32(255), manner)
+        return np.where(self.inside[..., None], field, 0).astype(np.float32)
+
+
 def lay_on_each_other(
-    windows_u8: Sequence[NDArray[np.uint8]], reach_px: int, *, whole: bool
+    windows: Sequence[Window], reach_px: int, *, whole: bool
 ) -> tuple[list[NDArray[np.uint8]], BoolArray]:
     """(aligned crops, where the mark may lie in them). Windows that do not fit the others are left out.
 
-    windows_u8: (h, w, 3) of one size, each off by up to `reach_px`; crops are smaller by that on every side.
+    windows: of one size, each off by up to `reach_px`; crops are smaller by that on every side.
     whole: whether marks were put at whole pixels, so that windows are only moved by those.
     """
-    manner = Manner(soft=CLOSE_SOFT)
-    fields = [draw_field(window.astype(np.float32) / np.float32(255), manner) for window in windows_u8]
+    fields = [window.draw_field(Manner(soft=CLOSE_SOFT)) for window in windows]
     height, width = fields[0].shape[0] - 2 * reach_px, fields[0].shape[1] - 2 * reach_px
     offsets = [(float(reach_px), float(reach_px))] * len(fields)
     cosines = [1.0] * len(fields)
@@ -113,15 +125,29 @@ def lay_on_each_other(
         for at, (field, piece) in enumerate(zip(fields, pieces, strict=True)):
             others = np.where(outline, (total - piece) / max(1, len(fields) - 1), 0).astype(np.float32)
             offsets[at], cosines[at] = _find_offset(field, others, whole=whole or turn < ROUNDS - 1)
+    typical = float(np.median(cosines))
     crops = [
         _cut_at(window, left, top, width, height)
-        for window, (left, top) in zip(windows_u8, offsets, strict=True)
+        for window, (left, top), cosine in zip(windows, offsets, cosines, strict=True)
+        if cosine >= 0.4 * typical
     ]
-    typical = float(np.median(cosines))
-    kept = [at for at, cosine in enumerate(cosines) if cosine >= 0.4 * typical]
-    fields = [draw_field(crops[at].astype(np.float32) / np.float32(255)) for at in kept]
+    fields = [crop.draw_field(Manner()) for crop in crops]
     mask = cover_outline(extend_outline(find_outline(fields), fields), CLOSE_PX, GROW_PX)
-    return [crops[at] for at in kept], mask
+    mask &= np.mean([crop.inside for crop in crops], axis=0) > 0.5
+    return [crop.rgb_u8 for crop in crops], mask
+
+
+def cut_inside(
+    height: int, width: int, left: int, top: int, window_width: int, window_height: int
+) -> BoolArray:
+    """(window_height, window_width) bool: what a photograph has of a window, without its outermost pixels.
+
+    >>> cut_inside(5, 5, 3, -1, 3, 3).astype(int).tolist()
+    [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    """
+    rows, columns = np.arange(top, top + window_height), np.arange(left, left + window_width)
+    inner_rows, inner_columns = (rows > 0) & (rows < height - 1), (columns > 0) & (columns < width - 1)
+    return np.asarray(inner_rows[:, None] & inner_columns[None], bool)
 
 
 def cut_window(
@@ -133,11 +159,13 @@ def cut_window(
     return np.ascontiguousarray(photo_u8[rows[:, None], columns[None]])
 
 
-def resize_window(window_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_window(window: Window, size: tuple[int, int]) -> Window:
     """A window at another (width, height)."""
-    smaller = size[0] < window_u8.shape[1]
+    smaller = size[0] < window.rgb_u8.shape[1]
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(window_u8, size, interpolation=interpolation), np.uint8)
+    rgb_u8 = np.asarray(cv2.resize(window.rgb_u8, size, interpolation=interpolation), np.uint8)
+    inside = cv2.resize(window.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return Window(rgb_u8, np.asarray(inside, bool))
 
 
 def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tuple[tuple[float, float], float]:
@@ -159,12 +187,15 @@ def _bend(values: FloatArray) -> float:
     return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
 
 
-def _cut_at(
-    window_u8: NDArray[np.uint8], left: float, top: float, width: int, height: int
-) -> NDArray[np.uint8]:
+def _cut_at(window: Window, left: float, top: float, width: int, height: int) -> Window:
+    rows = slice(round(top), round(top) + height)
+    columns = slice(round(left), round(left) + width)
+    inside = window.inside[rows, columns]
     if left == round(left) and top == round(top):
-        return np.ascontiguousarray(window_u8[int(top) : int(top) + height, int(left) : int(left) + width])
+        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside)
     affine = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     flags = cv2.INTER_CUBIC
-    moved = cv2.warpAffine(window_u8, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)
+    moved = cv2.warpAffine(
+        window.rgb_u8, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Window(np.asarray(moved, np.uint8), inside)

@@ -28,6 +28,8 @@ from cleanplate.detect.consistent import (
 )
 from cleanplate.detect.gather import (
     Place,
+    Window,
+    cut_inside,
     cut_window,
     gather_around,
     lay_on_each_other,
@@ -63,6 +65,10 @@ MARGIN_SHARE, LEAST_MARGIN_PX = 0.3, 20
 MOST_OPACITY = 0.93
 #: Opacities under this are what the estimate was wrong by.
 LEAST_OPACITY = 0.03
+#: What an estimate is wrong by, times the root of the count of photographs. Source: 7 to 24 photographs.
+DOUBT = 0.35
+#: A mark's soft edge reaches so far.
+EDGE_PX = 2
 #: A piece no pixel of which is more opaque than this part of the mark does not belong to it.
 FAINT = 0.4
 #: Photographs that are checked against the estimate, and how many of them it must explain.
@@ -242,10 +248,10 @@ class _Gatherer:
         return self._gather([*first, *others])
 
     def _gather(self, paths: Sequence[Path]) -> _Pieces | None:
-        windows: list[NDArray[np.uint8]] = []
+        windows: list[Window] = []
         looked_at, reach_px = 0, 0
         for path in paths:
-            if self.is_stopping() or (windows and len(windows) >= _count_most(windows[0][..., 0].size)):
+            if self.is_stopping() or (windows and len(windows) >= _count_most(windows[0].inside.size)):
                 break
             photo = self.read(path)
             if photo is None:
@@ -267,7 +273,7 @@ class _Gatherer:
 
     def _cut(
         self, rgb_u8: NDArray[np.uint8], place: Place, by: float, own_px: float, reach_px: int
-    ) -> NDArray[np.uint8]:
+    ) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
         height, width = self.lead.outline.shape[:2]
         least_px = int(MARGIN_SHARE * own_px * min(height, width))
@@ -276,10 +282,12 @@ class _Gatherer:
         size = (int(np.ceil(width * own_px)) + 2 * margin, int(np.ceil(height * own_px)) + 2 * margin)
         to_piece = own_px * by
         left, top = place.left / by - margin / to_piece, place.top / by - margin / to_piece
-        if abs(to_piece - 1) < 1e-6:
-            return cut_window(rgb_u8, round(left), round(top), *size)
         own = (max(1, round(size[0] / to_piece)), max(1, round(size[1] / to_piece)))
-        return resize_window(cut_window(rgb_u8, round(left), round(top), *own), size)
+        window = Window(
+            cut_window(rgb_u8, round(left), round(top), *own),
+            cut_inside(rgb_u8.shape[0], rgb_u8.shape[1], round(left), round(top), *own),
+        )
+        return window if own == size else resize_window(window, size)
 
 
 def _count_most(area_px: int) -> int:
@@ -304,20 +312,28 @@ def _estimate(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Atte
     )
     if isinstance(answer, Exception):
         raise answer
-    alpha = _drop_faint(np.where(answer.alpha < LEAST_OPACITY, 0, answer.alpha).astype(np.float32))
+    alpha = drop_faint(answer.alpha, len(crops))
     body = alpha[alpha > 0.3 * float(alpha.max(initial=0))]
     if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
         return None
     return Mark(alpha, answer.rgb, answer.kind)
 
 
-def _drop_faint(alpha: FloatArray) -> FloatArray:
-    """The opacity without pieces that are much fainter than the rest: what the estimate was wrong by."""
-    labels = cv2.connectedComponents((alpha > 0).astype(np.uint8))[1]
-    typical = float(np.percentile(alpha[alpha > 0], 90)) if alpha.any() else 0.0
+def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
+    """The opacity without what an estimate from so many photographs may be wrong by, away from the mark.
+
+    >>> drop_faint(np.array([[0.5, 0.1, 0.1, 0.1, 0.1]], np.float32), 9).round(1).tolist()
+    [[0.5, 0.10000000149011612, 0.10000000149011612, 0.0, 0.0]]
+    """
+    least = max(LEAST_OPACITY, DOUBT / np.sqrt(count))
+    surely = (alpha > 2 * least).astype(np.uint8)
+    near = cv2.dilate(surely, np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
+    kept = (alpha > LEAST_OPACITY) & (near | (alpha > least))
+    labels = cv2.connectedComponents(kept.astype(np.uint8))[1]
     strong = np.zeros(int(labels.max()) + 1, bool)
-    strong[np.unique(labels[alpha > FAINT * typical])] = True
-    return np.where(strong[labels], alpha, 0).astype(np.float32)
+    if kept.any():
+        strong[np.unique(labels[alpha > FAINT * float(np.percentile(alpha[kept], 90))])] = True
+    return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
 
 
 def _explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
