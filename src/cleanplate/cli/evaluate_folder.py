@@ -129,6 +129,6 @@ def print_scores(scores: list[FolderScore]) -> None:
     console.print(table)
     console.print(
         "without: the program with --shared-mark off. true mark: inverted where it lies, with its opacity "
-        "known on every photograph. worse: than without. missed: as it came. within 1/2 px: the place at which "
-        "the true mark is found."
+        "known on every photograph. worse: than without. missed: as it came. within 1/2 px: of the places at "
+        "which the true mark is found."
     )
