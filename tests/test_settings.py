@@ -151,6 +151,8 @@ CHANGES_RESULTS = {
     *("format", "quality", "save_masks"),
 }
 OTHER_VALUES = {
+    "mark": ("mark.png",),
+    "shared_mark": "off",
     "ocr": "all",
     "ocr_languages": "ch,en",
     "model_dir": "WEIGHTS",
@@ -202,3 +204,24 @@ def test_places_come_from_lists_and_single_texts_alike(tmp_path):
 def test_places_that_are_none_are_refused(name, value):
     with pytest.raises(InvalidSettingError, match=name):
         RepairSettings(**{name: value})
+
+
+def test_marks_come_from_lists_and_single_texts_alike():
+    assert RepairSettings(mark="a.png").mark == ("a.png",)
+    assert RepairSettings(mark=["a.png", "b.png"]).mark == ("a.png", "b.png")
+    with pytest.raises(InvalidSettingError, match="mark"):
+        RepairSettings(mark=("",))
+    with pytest.raises(InvalidSettingError, match="shared_mark"):
+        RepairSettings(shared_mark="maybe")
+
+
+def test_a_known_mark_that_has_no_effect_is_warned_about():
+    assert RepairSettings(mark="a.png").warnings == ()
+    assert "--inpaint opencv" in RepairSettings(mark="a.png", inpaint="opencv").warnings[0]
+    assert "given" in RepairSettings(mark="a.png", box=("1,2,3,4",)).warnings[0]
+
+
+def test_a_shared_mark_is_looked_for_where_nothing_better_is_known():
+    assert RepairSettings().surveys
+    for other in ({"mark": "a.png"}, {"shared_mark": "off"}, {"inpaint": "opencv"}, {"box": ("1,2,3,4",)}):
+        assert not RepairSettings(**other).surveys

@@ -25,6 +25,7 @@ OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 EMBEDDED_MODEL = "embedded"
 INPAINTERS = ("auto", "embedded", "opencv", "patchmatch")
 OCR_MODES = ("off", "overlay", "all")
+SHARED_MARK_MODES = ("auto", "off", "require")
 #: Inpainting networks that others publish (`models/catalog`).
 INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
 #: What `inpaint` ends in where it is the path of a network's weights.
@@ -85,6 +86,15 @@ class RepairSettings:
     """Folder of masks, found by the photographs' names, or one mask for all: the marks are there and are not
     looked for. What the masks hold is part of what keeps a finished file valid, photograph by photograph."""
 
+    mark: tuple[str, ...] = ()
+    """RGBA pictures of marks that photographs carry: looked for at any place and size, and inverted. What
+    they hold is part of what keeps a finished file valid."""
+
+    shared_mark: str = "auto"
+    """Whether the mark that photographs of a folder share is worked out from them and inverted: `auto`:
+    where there is one; `off`; `require`: without one nothing is done. What it is found to be is part of what
+    keeps a finished file valid."""
+
     ocr: str = field(default="off", metadata=_RESULT)
     """`off`; `overlay`: lettering of an OCR engine of which the finder has a trace; `all`: any."""
 
@@ -139,6 +149,8 @@ class RepairSettings:
     CUDA only."""
 
     def __post_init__(self) -> None:
+        given_marks = (self.mark,) if isinstance(self.mark, str) else tuple(self.mark or ())
+        object.__setattr__(self, "mark", given_marks)
         for name, parse in (("box", parse_box), ("anchor", parse_anchor)):
             given = getattr(self, name)
             texts = (given,) if isinstance(given, str) else tuple(given or ())
@@ -174,6 +186,13 @@ class RepairSettings:
             lambda v: v is None or (isinstance(v, str) and v != ""),
             "a folder or file of masks",
         )
+        _want(
+            self,
+            "mark",
+            lambda v: all(isinstance(path, str) and path != "" for path in v),
+            "paths of RGBA pictures",
+        )
+        _want(self, "shared_mark", lambda v: v in SHARED_MARK_MODES, f"one of {', '.join(SHARED_MARK_MODES)}")
         _want(self, "ocr", lambda v: v in OCR_MODES, f"one of {', '.join(OCR_MODES)}")
         _want(self, "ocr_languages", lambda v: v is None or isinstance(v, str), "languages, or nothing")
         _want(
@@ -202,6 +221,20 @@ class RepairSettings:
         return bool(self.masks or self.box or self.anchor)
 
     @property
+    def inverts_marks(self) -> bool:
+        """Whether known marks are inverted: not where marks are given, nor where every mark is to be filled.
+
+        >>> RepairSettings().inverts_marks, RepairSettings(inpaint="opencv").inverts_marks
+        (True, False)
+        """
+        return not self.is_given and self.inpaint == "auto"
+
+    @property
+    def surveys(self) -> bool:
+        """Whether a mark that photographs share is looked for."""
+        return self.shared_mark != "off" and self.inverts_marks and not self.mark
+
+    @property
     def iopaint_model(self) -> str | None:
         """The model of IOPaint's that is to fill the marks, or None where it is not asked for.
 
@@ -224,10 +257,14 @@ class RepairSettings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but probably not meant, as sentences."""
+        said = []
         if self.batch_size > LARGE_BATCH:
             size = f"--batch-size {self.batch_size} is over {LARGE_BATCH}"
-            return (f"{size}: it takes more memory and is rarely faster",)
-        return ()
+            said.append(f"{size}: it takes more memory and is rarely faster")
+        if self.mark and not self.inverts_marks:
+            why = "the places are given" if self.is_given else f"--inpaint {self.inpaint} fills every mark"
+            said.append(f"--mark has no effect: {why}")
+        return tuple(said)
 
     @property
     def changed(self) -> dict[str, Any]:

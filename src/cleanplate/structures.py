@@ -1,4 +1,5 @@
-"""What travels between the layers, frozen: `Photo`, `Mark`, `Detection`, `Repair`, `Outcome`, `Box`.
+"""What travels between the layers, frozen: `Photo`, `Mark`, `Placement`, `Detection`, `Repair`, `Outcome`,
+`Box`.
 
 Arrays are NumPy, channels last. `rgb` without a suffix has the photograph's own depth (uint8 or uint16);
 `rgb_u8` is 8-bit, `rgb_f32` float32 in [0, 1]. Nobody writes into an array that came in one of these.
@@ -155,6 +156,21 @@ class Mark:
     alpha: FloatArray
     rgb: FloatArray
     kind: str = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a known mark lies on a photograph.
+
+    left, top: the mark's upper left corner in pixels of the photograph, fractions allowed, negative where it
+    reaches over the edge. scale: a pixel of the mark covers so many of the photograph. score: how surely it
+    is there, in [0, 1].
+    """
+
+    left: float
+    top: float
+    scale: float = 1.0
+    score: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

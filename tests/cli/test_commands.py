@@ -39,7 +39,7 @@ def test_the_arguments_of_the_process_are_the_default(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module(name, capsys):
-    command = importlib.import_module(f"cleanplate.cli.{name}")
+    command = importlib.import_module(f"cleanplate.cli.{name.replace('-', '_')}")
     command.add_arguments(argparse.ArgumentParser())
     assert callable(command.run)
     with pytest.raises(SystemExit) as left:

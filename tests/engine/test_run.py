@@ -476,7 +476,8 @@ def test_the_same_pipeline_is_built_once(tmp_path, monkeypatch):
         engine_run, "build_pipeline", lambda settings: built.append(settings) or MagentaPipeline()
     )
     photos = draw_folder(tmp_path / "in", 6)
-    summary = repair_folder([photos], str(tmp_path / "out"))
+    off = RepairSettings(shared_mark="off")
+    summary = repair_folder([photos], str(tmp_path / "out"), off)
     assert summary.counts["repaired"] == 3
     assert len(built) == 1
 

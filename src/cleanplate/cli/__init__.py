@@ -1,6 +1,6 @@
 """The command line: parse, call, print, give an exit code.
 
-Every command is a module of this package with the command's name and two functions::
+Every command is a module of this package with the command's name (dashes as underscores) and two functions::
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         '''The command's own arguments.'''
@@ -31,6 +31,7 @@ from cleanplate.errors import UsageError
 COMMANDS: Mapping[str, str] = {
     "repair": "find the visible marks in photographs and write the photographs without them",
     "detect": "find the visible marks in photographs and write them as masks",
+    "extract-mark": "work out the mark that photographs share and write it as a picture",
     "report": "write a page that shows what became of every photograph",
     "train": "train the networks on photographs of your own",
     "evaluate": "score a model on marked photographs whose originals are known",
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0] not in COMMANDS:
         return _answer_without_command(given)
     name = given[0]
-    command = cast(Command, importlib.import_module(f"cleanplate.cli.{name}"))
+    command = cast(Command, importlib.import_module(f"cleanplate.cli.{name.replace('-', '_')}"))
     parser = argparse.ArgumentParser(
         prog=f"cleanplate {name}", description=_sentence(name), allow_abbrev=False
     )

@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.evaluate_folder import (
+    FOLDER_OPTIONS,
+    SHARED_OPTIONS,
+    add_folder_arguments,
+    score_folder_uses,
+)
 from cleanplate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 MAKE = "make"
 COMPARE = "compare"
+FOLDER = "--folder"
 #: Columns of the tables where no terminal says how many there are.
 PLAIN_WIDTH = 132
 #: The papers' pictures have a mark each, some of ten pixels: none is too small to be looked at.
@@ -39,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         f"{parser.prog} DIR [options]\n"
         f"       {parser.prog} make --photos DIR -o DIR [options]\n"
-        f"       {parser.prog} compare A B --triples DIR [options]"
+        f"       {parser.prog} compare A B --triples DIR [options]\n"
+        f"       {parser.prog} PHOTOS --folder [options]"
     )
     parser.add_argument(
         "words",
@@ -55,20 +63,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_scoring(parser.add_argument_group("scoring and comparing"))
     _add_making(parser.add_argument_group("drawing (evaluate make)"))
+    add_folder_arguments(parser.add_argument_group("folders that share a mark"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score a folder of triples, draw one, or compare two results."""
     use = arguments.words[0] if arguments.words[0] in (MAKE, COMPARE) else ""
+    use = FOLDER if arguments.folder else use
+    every = {*MAKING_OPTIONS, *SCORING_OPTIONS, *COMPARING_OPTIONS, "protocol"}
     wrong = {
-        "": MAKING_OPTIONS + COMPARING_OPTIONS,
-        MAKE: SCORING_OPTIONS + COMPARING_OPTIONS,
-        COMPARE: (*MAKING_OPTIONS, "results", "model", "no_baselines", "protocol"),
+        "": MAKING_OPTIONS + COMPARING_OPTIONS + FOLDER_OPTIONS,
+        MAKE: SCORING_OPTIONS + COMPARING_OPTIONS + FOLDER_OPTIONS,
+        COMPARE: (*MAKING_OPTIONS, "results", "model", "no_baselines", "protocol", *FOLDER_OPTIONS),
+        FOLDER: sorted(every - set(SHARED_OPTIONS)),
     }[use]
     given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(arguments, name) is not None]
     if given:
-        wanted = {"": "'evaluate DIR' scores", MAKE: "'evaluate make' draws"}.get(use, "it compares")
+        uses = {"": "'evaluate DIR' scores", MAKE: "'evaluate make' draws", FOLDER: "--folder does both"}
+        wanted = uses.get(use, "it compares")
         raise UsageError(f"{', '.join(given)} cannot be used here: {wanted}, and takes such options")
+    if use == FOLDER:
+        return score_folder_uses(arguments)
     words = {"": 1, MAKE: 1, COMPARE: 3}[use]
     if len(arguments.words) != words:
         wanted = {COMPARE: "compare A B --triples DIR"}.get(use, "one folder, or make")

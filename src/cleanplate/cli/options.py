@@ -20,6 +20,7 @@ from cleanplate.settings import (
     OCR_MODES,
     OUTPUT_FORMATS,
     PRESETS,
+    SHARED_MARK_MODES,
     RepairSettings,
     parse_bytes,
     resolve_settings,
@@ -118,6 +119,19 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             "file for all; nothing is looked for then",
             parse=str,
             metavar="DIR|FILE",
+        ),
+        Option(
+            name="mark",
+            help="a picture of the mark, RGBA: looked for at any place and size, inverted; may be repeated",
+            parse=str,
+            metavar="FILE.png",
+            repeats=True,
+        ),
+        Option(
+            name="shared_mark",
+            help="work out the mark that photographs share, and invert it; 'require': do nothing without one",
+            parse=str,
+            choices=SHARED_MARK_MODES,
         ),
         Option(
             name="ocr",

@@ -6,7 +6,16 @@ import logging
 
 from rich.filesize import decimal
 
-from cleanplate.engine.events import Cleaned, Event, MemorySampled, Paused, PhotoFinished, RunStarted, Warned
+from cleanplate.engine.events import (
+    Cleaned,
+    Event,
+    MarkShared,
+    MemorySampled,
+    Paused,
+    PhotoFinished,
+    RunStarted,
+    Warned,
+)
 from cleanplate.structures import Outcome, Verdict
 
 
@@ -21,6 +30,8 @@ def describe_event(event: Event) -> tuple[int, str] | None:
         case PhotoFinished(outcome=outcome):
             failed = outcome.verdict is Verdict.FAILED
             return logging.ERROR if failed else logging.INFO, describe_outcome(outcome)
+        case MarkShared():
+            return logging.INFO, describe_mark(event)
         case Paused():
             return logging.INFO, f"paused for {event.seconds:.1f} s: {event.reason}"
         case Cleaned():
@@ -39,6 +50,17 @@ def describe_start(event: RunStarted) -> str:
     """
     before = f", {event.skipped} finished before" if event.skipped else ""
     return f"{count(event.total, 'photograph')} to look at{before}"
+
+
+def describe_mark(event: MarkShared) -> str:
+    """Which mark is shared.
+
+    >>> describe_mark(MarkShared(mark="OUT/mark.png", looked_at=9, sharing=7, sha256=""))
+    '7 of 9 photographs share a mark, which is inverted: OUT/mark.png'
+    """
+    taken_up = ", as in the run before" if event.again else ""
+    shared = f"{event.sharing} of {count(event.looked_at, 'photograph')} share a mark, which is inverted"
+    return f"{shared}{taken_up}: {event.mark}"
 
 
 def describe_outcome(outcome: Outcome) -> str:

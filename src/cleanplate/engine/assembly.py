@@ -21,6 +21,7 @@ BUILT_FROM = (
     "trust",
     "masks",
     "ocr",
+    "mark",
     "box",
     "anchor",
     "timeout",
@@ -29,19 +30,20 @@ BUILT_FROM = (
 
 
 def build_pipeline(settings: RepairSettings) -> Pipeline:
-    """The pipeline for these settings; the same one again while `BUILT_FROM` and the weights' files are.
+    """The pipeline for these settings; the same one again while `BUILT_FROM` and the files are the same.
 
     Raises ModelError for a network that cannot be loaded, UsageError for a device that is not there.
     """
     built_from = {name: getattr(settings, name) for name in BUILT_FROM}
     files = [] if settings.model == EMBEDDED_MODEL else [Path(settings.model)]
+    files += map(Path, settings.mark)
     if settings.inpaint == "auto":  # it takes what is there
         files += [path for _, path in open_store(CATALOG, settings.model_dir).list_for_auto()]
     return _build(RepairSettings(**built_from), tuple(map(_state_of, files)))
 
 
 @lru_cache(maxsize=2)
-def _build(settings: RepairSettings, _weights: tuple[tuple[str, int, int] | None, ...]) -> Pipeline:
+def _build(settings: RepairSettings, _files: tuple[tuple[str, int, int] | None, ...]) -> Pipeline:
     configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
     from cleanplate.pipeline.assemble import assemble_pipeline
 
@@ -49,7 +51,7 @@ def _build(settings: RepairSettings, _weights: tuple[tuple[str, int, int] | None
 
 
 def _state_of(file: Path) -> tuple[str, int, int] | None:
-    """Name, size and time of change of a weights file: one that was trained on is another one."""
+    """Name, size and time of change of a file: weights trained on, or a mark edited, are others."""
     try:
         status = file.stat()
     except OSError:

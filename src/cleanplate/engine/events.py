@@ -35,6 +35,20 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkShared(Event):
+    """Photographs share a mark, which is inverted. mark: its file. again: whether an earlier run found it.
+
+    sharing: of so many photographs that were looked at, so many carry it. sha256: of the file.
+    """
+
+    mark: str
+    looked_at: int
+    sharing: int
+    sha256: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoFinished(Event):
     """One photograph is done with, for better or worse; its result and its journal line are on disk."""
 

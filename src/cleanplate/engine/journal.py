@@ -5,6 +5,7 @@ Kinds of lines:
     started   a run began: under which key and settings, how many photographs
     writing   a result is complete under a temporary name and is about to get its own
     finished  a photograph is done with; with a receipt where a result was written
+    shared    a mark that the photographs share was found or taken up again: its file and what that holds
     paused, cleaned, retried, warned, ended   what else happened, for whoever reads
 
 A line that a crash tore is passed over; what it told is then done again.
@@ -17,7 +18,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cleanplate.engine.events import Cleaned, Event, Paused, Retried, RunFinished, RunStarted, Warned
+from cleanplate.engine.events import (
+    Cleaned,
+    Event,
+    MarkShared,
+    Paused,
+    Retried,
+    RunFinished,
+    RunStarted,
+    Warned,
+)
 from cleanplate.engine.lines import LineFile, LineReader, read_lines
 from cleanplate.engine.records import Receipt, outcome_from_json, outcome_to_json
 from cleanplate.structures import Outcome
@@ -126,6 +136,9 @@ def _line_of(event: Event) -> dict[str, Any] | None:
         case RunStarted():
             line = {"kind": "started", "total": event.total, "skipped": event.skipped, "key": event.key}
             return {**line, "settings": dict(event.settings)} if event.settings else line
+        case MarkShared():
+            names = ("mark", "looked_at", "sharing", "sha256")
+            return {"kind": "shared", **{name: getattr(event, name) for name in names}}
         case Paused():
             return {"kind": "paused", "reason": event.reason, "seconds": event.seconds}
         case Cleaned():

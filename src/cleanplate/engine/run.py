@@ -13,7 +13,7 @@ from cleanplate.device.memory import DeviceMemory
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
-from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
+from cleanplate.engine.events import Event, EventStream, MarkShared, RunFinished, RunStarted, Warned
 from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
 from cleanplate.engine.maskkeys import add_mask_keys
@@ -23,6 +23,7 @@ from cleanplate.engine.policy import choose_policy, choose_queue_bytes
 from cleanplate.engine.profile import StageReport
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
+from cleanplate.engine.sharedmark import MarkKeeper, say_none
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
@@ -76,11 +77,12 @@ def repair_folder(
             events.emit(Warned(message=warning))
         found = run.discover()
         if found.sources or found.problems:
+            run, journal = run.survey(found, pipeline, memory, held)
             with counters.timing("load networks"):
                 owner = held.enter_context(run.open_owner(pipeline, memory))
             usage.read_child = owner.read_usage
             usage.read_metered = lambda: Metered(peak_bytes=owner.peak_bytes, staging=owner.staging)
-            journal = held.enter_context(run.open_workspace())
+            journal = journal or held.enter_context(run.open_workspace())
             finished_before = run.work(found, owner, journal)
         else:
             finished_before = run.find_nothing()
@@ -157,6 +159,50 @@ class _Run:
             )
         built = build_pipeline(self.settings) if pipeline is None else pipeline
         return LocalOwner(built, self.settings, make_policy(self.settings, **hooks))
+
+    def survey(
+        self, found: Discovery, pipeline: Pipeline | None, memory: DeviceMemory | None, held: ExitStack
+    ) -> tuple[_Run, Journal | None]:
+        """The run with the mark that its photographs share, and the journal where that had to be opened.
+
+        Not where the caller has brought a pipeline: what that does with a mark nobody here knows.
+        Raises UsageError where a mark is required and none is shared.
+        """
+        keeper = MarkKeeper(self.workspace, self.settings, found.sources)
+        if not self.settings.surveys or self.settings.dry_run or pipeline is not None:
+            return self, None
+        if not keeper.is_worth_while:
+            if self.settings.shared_mark == "require":
+                raise UsageError(say_none(len(found.sources)))
+            return self, None
+        journal = None
+        told = keeper.recall()
+        again = told is not None
+        if told is None:
+            looking = replace(self, settings=replace(self.settings, dry_run=True))
+            with self.counters.timing("survey"), looking.open_owner(None, memory) as owner:
+                journal = held.enter_context(self._journalling())
+                policy = choose_policy(
+                    replace(self.settings, device="cpu"),
+                    emit=self.events.emit,
+                    queued_bytes=lambda: 0,
+                    stopping=self.is_stopping,
+                )
+                told = keeper.survey(owner, policy.attempt, self.is_stopping)
+                policy.close()
+        if told is None:
+            return self, journal
+        if told.sha256 is not None:
+            self.events.emit(
+                MarkShared(
+                    mark=str(keeper.path),
+                    looked_at=told.looked_at,
+                    sharing=told.sharing,
+                    sha256=told.sha256,
+                    again=again,
+                )
+            )
+        return replace(self, settings=keeper.apply(told)), journal
 
     def open_workspace(self) -> AbstractContextManager[Journal | None]:
         """The output folder, held for this run; for a dry run nothing, which writes nothing."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from cleanplate.errors import UsageError
 from cleanplate.structures import Mark
+
+#: A mark's kind where it lies on photographs in its own size only, and where its file says so.
+FIXED_SIZE = "fixed size"
+_NOTE = "cleanplate"
 
 
 def read_mark(path: Path) -> Mark:
@@ -18,6 +23,7 @@ def read_mark(path: Path) -> Mark:
     """
     try:
         with Image.open(path) as picture:
+            note = picture.info.get(_NOTE)
             has_alpha = "A" in picture.getbands() or "transparency" in picture.info
             rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
     except (OSError, UnidentifiedImageError) as exc:
@@ -27,11 +33,24 @@ def read_mark(path: Path) -> Mark:
     if not rgba[..., 3].any():
         raise UsageError(f"{path}: the mark is wholly transparent; nothing would be removed")
     return Mark(
-        alpha=np.ascontiguousarray(rgba[..., 3]), rgb=np.ascontiguousarray(rgba[..., :3]), kind="given"
+        alpha=np.ascontiguousarray(rgba[..., 3]),
+        rgb=np.ascontiguousarray(rgba[..., :3]),
+        kind=FIXED_SIZE if note == FIXED_SIZE else "given",
     )
 
 
 def write_mark(mark: Mark, path: Path) -> None:
     """Write a mark as an 8-bit RGBA PNG; reading it back is exact to half a grey level."""
+    path.write_bytes(encode_mark(mark))
+
+
+def encode_mark(mark: Mark) -> bytes:
+    """A mark as the bytes of such a file; the same mark gives the same bytes."""
     rgba = np.dstack([mark.rgb, mark.alpha])
-    Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8)).save(path, format="PNG")
+    notes = PngImagePlugin.PngInfo()
+    if mark.kind == FIXED_SIZE:
+        notes.add_text(_NOTE, FIXED_SIZE)
+    stream = io.BytesIO()
+    picture = Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8))
+    picture.save(stream, format="PNG", pnginfo=notes)
+    return stream.getvalue()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cleanplate.models.weights import Networks
     from cleanplate.pipeline.base import Pipeline
     from cleanplate.pipeline.crops import CropRule
+    from cleanplate.pipeline.known import KnownMarks
     from cleanplate.remove.base import Filler, Remover
 
 
@@ -36,13 +37,13 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     parts = _Parts(settings, resolve_device(settings.device))
     filler = parts.make_filler()
     if filler is None:
-        return MarkRepair(parts.make_detector(), parts.make_remover())
+        return MarkRepair(parts.make_detector(), parts.make_remover(), known=parts.make_known())
     from cleanplate.pipeline.crops import CropRule
     from cleanplate.remove.fill import CONTEXT_PX, FillingRemover
 
     if settings.inpaint == "auto":
         rule = CropRule(context_px=CONTEXT_PX)
-        return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule)
+        return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule, parts.make_known())
     return MarkRepair(parts.make_detector(), FillingRemover(filler), make_fill_rule(filler.longest_px))
 
 
@@ -109,6 +110,15 @@ class _Parts:
             finder, fingerprint = load_segmenter(Path(self.settings.model), self.device)
             return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
+
+    def make_known(self) -> KnownMarks | None:
+        """The marks that are given as files. Raises UsageError for one that is none."""
+        if not self.settings.inverts_marks or not self.settings.mark:
+            return None
+        from cleanplate.marks.files import read_mark
+        from cleanplate.pipeline.known import KnownMarks
+
+        return KnownMarks(tuple(read_mark(Path(path)) for path in self.settings.mark))
 
     def make_filler(self) -> Filler | None:
         """Who paints what no photograph shines through, or None where the remover does it itself."""

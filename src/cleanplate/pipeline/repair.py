@@ -13,6 +13,7 @@ from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.crops import CropRule, cut_crops
+from cleanplate.pipeline.known import KnownMarks, Taken
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
 from cleanplate.settings import RepairSettings
@@ -28,7 +29,7 @@ class _Job:
     """One photograph on its way through the rounds.
 
     current: what it looks like now; latest: what is found in it. earlier: (picture, regions) before the last
-    round, to go back to. error: what ended it.
+    round, to go back to. error: what ended it. taken: what it was without its known marks, where it had any.
     """
 
     photo: Photo
@@ -40,6 +41,7 @@ class _Job:
     rounds: int = 0
     error: Exception | None = None
     done: bool = False
+    taken: Taken | None = None
     crops: list[Crop] = field(default_factory=list)
 
     def go_back(self) -> None:
@@ -52,23 +54,29 @@ class _Job:
 
 @dataclass(frozen=True, eq=False)
 class MarkRepair:
-    """The pipeline of a detector and a remover (see `pipeline/base`). rule: how crops are placed for it."""
+    """The pipeline of a detector and a remover (see `pipeline/base`).
+
+    rule: how crops are placed for it. known: marks that are taken off before anything is looked for, or None.
+    """
 
     detector: Detector
     remover: Remover
     rule: CropRule = field(default_factory=CropRule)
+    known: KnownMarks | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Of both parts."""
-        return f"{self.detector.fingerprint}/{self.remover.fingerprint}"
+        """Of all parts."""
+        parts = f"{self.detector.fingerprint}/{self.remover.fingerprint}"
+        return parts if self.known is None else f"{parts}/{self.known.fingerprint}"
 
     def repair(
         self, photos: Sequence[Photo], settings: RepairSettings, attempt: Attempt
     ) -> list[Repair | Exception]:
         """One Repair a photograph, in order, or a PhotoError that names it. Sizes may differ."""
         jobs = [_Job(photo, photo.rgb) for photo in photos]
-        self._look(jobs, settings, attempt)
+        self._take_off_known(jobs, attempt)
+        self._look([job for job in jobs if not job.done], settings, attempt)
         for _ in range(0 if settings.dry_run else settings.max_iterations):
             active = [job for job in jobs if not job.done]
             if not active:
@@ -78,6 +86,15 @@ class MarkRepair:
                 job.done |= job.latest is not None and job.latest.given
             self._look([job for job in active if not job.done], settings, attempt)
         return [_conclude(job, settings) for job in jobs]
+
+    def _take_off_known(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
+        if self.known is None:
+            return
+        for job, taken in zip(jobs, self.known.take_off([job.photo for job in jobs], attempt), strict=True):
+            if isinstance(taken, Exception):
+                job.error, job.done = _name_error(job.photo, "finding", taken), True
+            elif taken is not None:
+                job.taken, job.done = taken, True
 
     def _look(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
         """Detect, and decide which photographs are done."""
@@ -130,7 +147,9 @@ class MarkRepair:
 def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
     if job.error is not None:
         return job.error
-    assert job.first is not None  # a job without a detection has an error
+    if job.taken is not None:
+        return _conclude_known(job, job.taken, settings)
+    assert job.first is not None  # a job without a detection has an error, or a known mark
     untouched = np.zeros(job.photo.rgb.shape[:2], bool)
     if not job.first.boxes:
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first)
@@ -142,6 +161,15 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
     if not changed.any():  # what was found did not bear being looked at closely
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first, job.regions)
     return Repair(Verdict.REPAIRED, job.current, changed, job.first, job.regions, job.rounds)
+
+
+def _conclude_known(job: _Job, taken: Taken, settings: RepairSettings) -> Repair:
+    """A known mark is wanted gone, however small."""
+    untouched = np.zeros(job.photo.rgb.shape[:2], bool)
+    if settings.dry_run:
+        return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, taken.detection)
+    changed = np.any(taken.rgb != job.photo.rgb, axis=2)
+    return Repair(Verdict.REPAIRED, taken.rgb, changed, taken.detection, taken.regions, rounds=1)
 
 
 def _is_worth_removing(found: Detection, settings: RepairSettings) -> bool:

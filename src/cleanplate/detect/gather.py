@@ -1,0 +1,201 @@
+"""Gathering what photographs share: on which of them an outline lies, and their pieces laid on each other.
+
+Pure: arrays in, places and crops out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.detect.consistent import cover_outline, extend_outline, find_outline
+from cleanplate.detect.outlines import CLOSE_SOFT, Manner, correlate, correlate_closely, draw_field
+from cleanplate.structures import BoolArray, FloatArray
+
+#: A photograph carries the outline where its cosine is at least so much, or, looked for everywhere, stands
+#: out from all other places by so many standard deviations.
+LEAST_COSINE = 0.3
+LEAST_DEVIATIONS = 7.0
+#: Rounds of laying pieces on each other; the first ones may move them furthest.
+ROUNDS = 4
+#: Gaps in an outline that are closed, and what its inside is grown by.
+CLOSE_PX = 7
+GROW_PX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an outline lies on a photograph: left and top in whole pixels, and its cosine there."""
+
+    left: int
+    top: int
+    cosine: float
+
+
+def locate_near(
+    photo_u8: NDArray[np.uint8], outline: FloatArray, expected: tuple[int, int], reach_px: int
+) -> Place | None:
+    """The outline, (h, w, 2), at about an expected (left, top), or None."""
+    height, width = outline.shape[:2]
+    left, top = expected[0] - reach_px, expected[1] - reach_px
+    window = cut_window(photo_u8, left, top, width + 2 * reach_px, height + 2 * reach_px)
+    cosine = correlate(draw_field(window.astype(np.float32) / np.float32(255)), outline)
+    row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+    found = Place(left + column, top + row, float(cosine[row, column]))
+    return found if found.cosine >= LEAST_COSINE else None
+
+
+def locate_anywhere(field: FloatArray, outline: FloatArray) -> Place | None:
+    """The outline anywhere in the field of a photograph, where it stands out, or None."""
+    if outline.shape[0] > field.shape[0] or outline.shape[1] > field.shape[1] or not outline.any():
+        return None
+    cosine = correlate(field, outline)
+    row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+    spread = max(1e-3, float(np.quantile(np.abs(cosine).ravel()[:: max(1, cosine.size // 20_000)], 0.683)))
+    found = Place(column, row, float(cosine[row, column]))
+    sure = found.cosine >= LEAST_DEVIATIONS * spread and found.cosine >= 0.6 * LEAST_COSINE
+    return found if sure else None
+
+
+def gather_around(
+    fields: Sequence[FloatArray], template: FloatArray
+) -> tuple[FloatArray, list[Place | None]]:
+    """(the outline that is shared, where it lies on each photograph), starting from one photograph's piece.
+
+    template: (h, w, 2), a piece of one field. What the photographs on which it is found have in common takes
+    its place, and is looked for again.
+    """
+    outline, places = template, [locate_anywhere(field, template) for field in fields]
+    for _ in range(2):
+        height, width = outline.shape[:2]
+        pieces = [
+            field[place.top : place.top + height, place.left : place.left + width]
+            for field, place in zip(fields, places, strict=True)
+            if place is not None
+        ]
+        if len(pieces) < 3:
+            break
+        shared = find_outline(pieces)
+        if not shared.any():
+            return outline, [None] * len(fields)
+        outline = np.where(shared[..., None], np.mean(pieces, axis=0), 0).astype(np.float32)
+        places = [locate_anywhere(field, outline) for field in fields]
+    return outline, places
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A piece of a photograph. rgb_u8: (h, w, 3); inside: (h, w) bool, what the photograph has of it."""
+
+    rgb_u8: NDArray[np.uint8]
+    inside: BoolArray
+
+    def draw_field(self, manner: Manner) -> FloatArray:
+        """Its field, zero outside the photograph: pixels that are only repeated look alike everywhere."""
+        field = draw_field(self.rgb_u8.astype(np.float32) / np.float32(255), manner)
+        return np.where(self.inside[..., None], field, 0).astype(np.float32)
+
+
+def lay_on_each_other(
+    windows: Sequence[Window], reach_px: int, *, whole: bool
+) -> tuple[list[NDArray[np.uint8]], BoolArray]:
+    """(aligned crops, where the mark may lie in them). Windows that do not fit the others are left out.
+
+    windows: of one size, each off by up to `reach_px`; crops are smaller by that on every side.
+    whole: whether marks were put at whole pixels, so that windows are only moved by those.
+    """
+    fields = [window.draw_field(Manner(soft=CLOSE_SOFT)) for window in windows]
+    height, width = fields[0].shape[0] - 2 * reach_px, fields[0].shape[1] - 2 * reach_px
+    offsets = [(float(reach_px), float(reach_px))] * len(fields)
+    cosines = [1.0] * len(fields)
+    for turn in range(ROUNDS):
+        total = np.zeros((height, width, 2), np.float32)
+        pieces = []
+        for field, (left, top) in zip(fields, offsets, strict=True):
+            piece = field[round(top) : round(top) + height, round(left) : round(left) + width]
+            pieces.append(piece)
+            total += piece
+        outline = find_outline(pieces)[..., None]
+        if not outline.any():
+            outline = np.ones_like(outline)
+        for at, (field, piece) in enumerate(zip(fields, pieces, strict=True)):
+            others = np.where(outline, (total - piece) / max(1, len(fields) - 1), 0).astype(np.float32)
+            offsets[at], cosines[at] = _find_offset(field, others, whole=whole or turn < ROUNDS - 1)
+    typical = float(np.median(cosines))
+    crops = [
+        _cut_at(window, left, top, width, height)
+        for window, (left, top), cosine in zip(windows, offsets, cosines, strict=True)
+        if cosine >= 0.4 * typical
+    ]
+    fields = [crop.draw_field(Manner()) for crop in crops]
+    mask = cover_outline(extend_outline(find_outline(fields), fields), CLOSE_PX, GROW_PX)
+    mask &= np.mean([crop.inside for crop in crops], axis=0) > 0.5
+    return [crop.rgb_u8 for crop in crops], mask
+
+
+def cut_inside(
+    height: int, width: int, left: int, top: int, window_width: int, window_height: int
+) -> BoolArray:
+    """(window_height, window_width) bool: what a photograph has of a window, without its outermost pixels.
+
+    >>> cut_inside(5, 5, 3, -1, 3, 3).astype(int).tolist()
+    [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    """
+    rows, columns = np.arange(top, top + window_height), np.arange(left, left + window_width)
+    inner_rows, inner_columns = (rows > 0) & (rows < height - 1), (columns > 0) & (columns < width - 1)
+    return np.asarray(inner_rows[:, None] & inner_columns[None], bool)
+
+
+def cut_window(
+    photo_u8: NDArray[np.uint8], left: int, top: int, width: int, height: int
+) -> NDArray[np.uint8]:
+    """A window of a photograph, its edge pixels repeated where it reaches over them."""
+    rows = np.clip(np.arange(top, top + height), 0, photo_u8.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + width), 0, photo_u8.shape[1] - 1)
+    return np.ascontiguousarray(photo_u8[rows[:, None], columns[None]])
+
+
+def resize_window(window: Window, size: tuple[int, int]) -> Window:
+    """A window at another (width, height)."""
+    smaller = size[0] < window.rgb_u8.shape[1]
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    rgb_u8 = np.asarray(cv2.resize(window.rgb_u8, size, interpolation=interpolation), np.uint8)
+    inside = cv2.resize(window.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return Window(rgb_u8, np.asarray(inside, bool))
+
+
+def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tuple[tuple[float, float], float]:
+    """((left, top) of the outline in the field, cosine)."""
+    cosine = correlate_closely(field, outline)
+    row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+    value = float(cosine[row, column])
+    if whole or not (0 < row < cosine.shape[0] - 1 and 0 < column < cosine.shape[1] - 1):
+        return (float(column), float(row)), value
+    right = _bend(cosine[row, column - 1 : column + 2])
+    down = _bend(cosine[row - 1 : row + 2, column])
+    return (column + right, row + down), value
+
+
+def _bend(values: FloatArray) -> float:
+    """How far from the middle of three values their parabola is highest."""
+    before, here, after = (float(value) for value in values)
+    curve = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
+
+
+def _cut_at(window: Window, left: float, top: float, width: int, height: int) -> Window:
+    rows = slice(round(top), round(top) + height)
+    columns = slice(round(left), round(left) + width)
+    inside = window.inside[rows, columns]
+    if left == round(left) and top == round(top):
+        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside)
+    affine = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
+    flags = cv2.INTER_CUBIC
+    moved = cv2.warpAffine(
+        window.rgb_u8, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Window(np.asarray(moved, np.uint8), inside)

@@ -1,0 +1,329 @@
+"""Finding a known mark on a photograph: any place, scale 0.5 to 2, to a fraction of a pixel.
+
+The mark's outline is compared with the photograph's gradients (`outlines`), coarse to fine: at a size where
+the mark is some hundred pixels wide at every place and scale, then near the best places at the photograph's
+own resolution. How far the best place stands out from all others on the same photograph tells a mark that is
+there from one that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from cleanplate.detect.outlines import (
+    CLOSE_SOFT,
+    SOFT,
+    Manner,
+    correlate,
+    correlate_closely,
+    draw_field,
+    draw_outline,
+)
+from cleanplate.marks.place import scale_mark, trim_mark
+from cleanplate.structures import FloatArray, Mark, Placement
+
+#: The scales that are tried, and the step between two at the coarse size.
+LEAST_SCALE, MOST_SCALE = 0.5, 2.0
+SCALE_STEP = 1.045
+#: The mark's longer and shorter edge at the coarse size.
+COARSE_LONG_PX, COARSE_SHORT_PX = 112, 14
+#: The mark's longer edge at the sizes of the refinement; a mark that is no larger is looked at as it is.
+CLOSE_PX = (224, 640)
+#: Both ways of drawing outlines are tried: which one tells more depends on what is behind the mark.
+MANNERS = (Manner(signed=True), Manner(signed=False))
+#: Empty pixels that are kept round a mark: half of an edge lies outside it.
+ROOM_PX = 3
+#: Scales are told apart by so much at the ends of the mark, in pixels at that size.
+FINEST_PX = 0.2
+#: The mark may reach over the photograph's edges by this part of its size.
+OVERHANG = 0.25
+#: A mark is there where its cosine stands out by so many standard deviations of all places' cosines, and is
+#: at least so large.
+LEAST_DEVIATIONS = 7.0
+LEAST_COSINE = 0.2
+#: So surely found at its own scale, the mark is looked for at no other.
+SURE_DEVIATIONS = 9.0
+#: Further places on the same photograph (a tiled mark), and their cosine against the best one's.
+MOST_PLACES = 400
+LEAST_OF_BEST = 0.6
+#: Two places are at least so far from each other, by the mark's size.
+LEAST_APART = 0.6
+#: Opacities up to this are no part of the outline's box.
+EMPTY = 0.02
+#: Marks are put down at whole pixels and in their own size, unless the cosine says otherwise by this part.
+PREFER_WHOLE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    """A place at the coarse size. deviations: how far its cosine stands out."""
+
+    place: Placement
+    deviations: float
+    manner: Manner
+
+
+def find_mark(
+    rgb: FloatArray, mark: Mark, *, other_scales: bool = True, several: bool = True
+) -> list[Placement]:
+    """Where a mark lies on (H, W, 3) float32 `rgb` in [0, 1], surest first; empty where it does not.
+
+    other_scales: whether scales besides its own are tried. several: whether more than one place is looked
+    for. `Placement.score` is the cosine between outline and gradients at that place.
+
+    >>> rng = np.random.default_rng(0)
+    >>> photograph = cv2.GaussianBlur(rng.random((90, 120, 3), np.float32), (0, 0), 2)
+    >>> find_mark(photograph, Mark(np.eye(40, dtype=np.float32), np.ones((40, 40, 3), np.float32)))
+    []
+    """
+    trimmed, left, top = _cut_out(mark)
+    peak = _search(rgb, trimmed, other_scales=other_scales)
+    if peak is None:
+        return []
+    best = refine_place(rgb, trimmed, peak.place, peak.manner)
+    found = [best, *(_find_others(rgb, trimmed, best, peak.manner) if several else [])]
+    return [_move(place, -left, -top) for place in found]
+
+
+def find_near(
+    rgb: FloatArray, mark: Mark, expected: Placement, reach_px: int, *, least_cosine: float = LEAST_COSINE
+) -> Placement | None:
+    """The mark at about the expected place and scale, or None: what `find_mark` finds, in less time."""
+    trimmed, left, top = _cut_out(mark)
+    start = _move(expected, left, top)
+    found = max(
+        (refine_place(rgb, trimmed, start, manner, reach_px) for manner in MANNERS),
+        key=lambda place: place.score,
+    )
+    return _move(found, -left, -top) if found.score >= least_cosine else None
+
+
+def _cut_out(mark: Mark) -> tuple[Mark, int, int]:
+    """The mark with `ROOM_PX` of nothing round it; how many columns and rows were cut before it."""
+    trimmed, left, top = trim_mark(mark, EMPTY)
+    rooms = ((ROOM_PX, ROOM_PX), (ROOM_PX, ROOM_PX))
+    padded = Mark(np.pad(trimmed.alpha, rooms), np.pad(trimmed.rgb, (*rooms, (0, 0)), mode="edge"), mark.kind)
+    return padded, left - ROOM_PX, top - ROOM_PX
+
+
+def _move(place: Placement, right: float, down: float) -> Placement:
+    """A place of the mark's upper left corner from that of a point in the mark, in the mark's pixels."""
+    return replace(place, left=place.left + right * place.scale, top=place.top + down * place.scale)
+
+
+def _search(rgb: FloatArray, mark: Mark, *, other_scales: bool) -> _Peak | None:
+    """The best place at the coarse size, if the mark is there at all."""
+    peaks = list(_peaks(rgb, mark, [1.0]))
+    if other_scales and max((peak.deviations for peak in peaks), default=0) < SURE_DEVIATIONS:
+        peaks += _peaks(rgb, mark, _list_scales())
+    likely = [p for p in peaks if p.deviations >= LEAST_DEVIATIONS and p.place.score >= LEAST_COSINE]
+    return max(likely, key=lambda peak: peak.deviations, default=None)
+
+
+def _list_scales() -> list[float]:
+    steps = int(np.floor(np.log(MOST_SCALE) / np.log(SCALE_STEP)))
+    return [LEAST_SCALE, *(SCALE_STEP**k for k in range(-steps, steps + 1) if k), MOST_SCALE]
+
+
+def _peaks(rgb: FloatArray, mark: Mark, scales: list[float]) -> Iterator[_Peak]:
+    """The best place at each scale. The photograph is shrunk so that the mark has one size at all of them."""
+    for scale in scales:
+        for manner in MANNERS:
+            coarse = _look(rgb, mark, scale, manner)
+            if coarse is None:
+                continue
+            at = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
+            place = coarse.place(int(at[0]), int(at[1]))
+            yield _Peak(place, place.score / _measure_spread(coarse.cosine), manner)
+
+
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """A photograph looked at in a small size: cosines for every place of a mark that reaches over its edges.
+
+    across, down: pixels of the photograph to one of the small size. over: (rows, columns) that the mark may
+    reach over the edges. outline: its rows and columns.
+    """
+
+    cosine: FloatArray
+    scale: float
+    across: float
+    down: float
+    over: tuple[int, int]
+    outline: tuple[int, int]
+
+    def place(self, row: int, column: int) -> Placement:
+        """A place in the cosines as one on the photograph."""
+        left, top = (column - self.over[1]) * self.across, (row - self.over[0]) * self.down
+        return Placement(left, top, self.scale, float(self.cosine[row, column]))
+
+
+def _look(rgb: FloatArray, mark: Mark, scale: float, manner: Manner) -> _Coarse | None:
+    """Cosines at a size where the mark is as large as it must be; None where it does not fit at all."""
+    height, width = rgb.shape[:2]
+    wanted = max(COARSE_LONG_PX / max(mark.alpha.shape), COARSE_SHORT_PX / min(mark.alpha.shape))
+    reduced = min(1.0, wanted / scale)
+    size = (max(1, round(width * reduced)), max(1, round(height * reduced)))
+    small = rgb if reduced == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    behind = rgb[::4, ::4].mean(axis=(0, 1), dtype=np.float32)
+    outline = draw_outline(scale_mark(mark, scale * reduced), behind, manner)
+    over = (round(OVERHANG * outline.shape[0]), round(OVERHANG * outline.shape[1]))
+    field = draw_field(np.asarray(small, np.float32), manner)
+    field = np.pad(field, ((over[0], over[0]), (over[1], over[1]), (0, 0)))
+    if not _fits(field, outline):
+        return None
+    cosine = correlate(field, outline)
+    return _Coarse(cosine, scale, width / size[0], height / size[1], over, outline.shape[:2])
+
+
+def refine_place(
+    rgb: FloatArray, mark: Mark, start: Placement, manner: Manner, reach_px: int | None = None
+) -> Placement:
+    """The place nearest to `start` where the outline agrees best, to a fraction of a pixel and of the scale.
+
+    mark: with room round it. reach_px: how far it may be at that very scale; None: as far as a coarse search
+    leaves open. Its score is a cosine over the outline's pixels.
+    """
+    long_px = start.scale * max(mark.alpha.shape)
+    finest = _Close(rgb, mark, min(1.0, CLOSE_PX[-1] / long_px), manner.signed)
+    if reach_px is not None:
+        return finest.rate(finest.climb(start, start.scale, reach_px))
+    reach = int(np.ceil(2 * max(1.0, long_px / COARSE_LONG_PX))) + 1
+    best, step = start, SCALE_STEP**0.5
+    for size_px in CLOSE_PX:
+        close = _Close(rgb, mark, min(1.0, size_px / long_px), manner.signed)
+        while step > 1 + FINEST_PX / (close.reduced * long_px):
+            scales = (best.scale / step, best.scale, best.scale * step)
+            best = max((close.climb(best, s, reach) for s in scales), key=lambda place: place.score)
+            step, reach = step**0.5, max(3, reach // 2)
+        if close.reduced == 1:
+            break
+    if abs(best.scale - 1) < SCALE_STEP - 1:
+        own = finest.climb(best, 1.0, 3)
+        best = own if own.score >= (1 - PREFER_WHOLE) * best.score else best
+    return finest.rate(best)
+
+
+@dataclass(frozen=True, eq=False)
+class _Close:
+    """Looks closely at a mark on a photograph, both shrunk to `reduced`."""
+
+    rgb: FloatArray
+    mark: Mark
+    reduced: float
+    signed: bool
+
+    def climb(self, start: Placement, scale: float, reach_px: int) -> Placement:
+        """The best place within `reach_px` of the start (their centres compared) at a scale."""
+        height, width = self.mark.alpha.shape
+        left = start.left + (start.scale - scale) * width / 2
+        top = start.top + (start.scale - scale) * height / 2
+        field, outline, first_x, first_y = self._draw(left, top, scale, reach_px, CLOSE_SOFT)
+        if not _fits(field, outline):
+            return Placement(left, top, scale, -1.0)
+        cosine = correlate_closely(field, outline)
+        row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+        right, down = _find_vertex(cosine, row, column)
+        return Placement(
+            first_x + (column + right) / self.reduced,
+            first_y + (row + down) / self.reduced,
+            scale,
+            float(cosine[row, column]),
+        )
+
+    def rate(self, place: Placement) -> Placement:
+        """The place with its cosine over the outline's pixels."""
+        field, outline, _, _ = self._draw(place.left, place.top, place.scale, 1, SOFT)
+        score = float(correlate(field, outline).max()) if _fits(field, outline) else -1.0
+        return replace(place, score=score)
+
+    def _draw(
+        self, left: float, top: float, scale: float, reach_px: int, soft: float
+    ) -> tuple[FloatArray, FloatArray, int, int]:
+        """(field, outline, the column and row of the photograph where the field begins)."""
+        height, width = self.mark.alpha.shape
+        first_x, first_y = int(np.floor(left)) - reach_px, int(np.floor(top)) - reach_px
+        last_x = int(np.ceil(left + scale * width)) + reach_px
+        last_y = int(np.ceil(top + scale * height)) + reach_px
+        window = _cut(self.rgb, first_x, first_y, last_x, last_y)
+        behind = window.mean(axis=(0, 1), dtype=np.float32)
+        if self.reduced < 1:
+            size = (
+                max(1, round(window.shape[1] * self.reduced)),
+                max(1, round(window.shape[0] * self.reduced)),
+            )
+            window = np.asarray(cv2.resize(window, size, interpolation=cv2.INTER_AREA), np.float32)
+        manner = Manner(soft=soft, signed=self.signed)
+        outline = draw_outline(scale_mark(self.mark, scale * self.reduced), behind, manner)
+        return draw_field(window, manner), outline, first_x, first_y
+
+
+def _fits(field: FloatArray, outline: FloatArray) -> bool:
+    smaller = outline.shape[0] <= field.shape[0] and outline.shape[1] <= field.shape[1]
+    return smaller and bool(outline.any())
+
+
+def _cut(rgb: FloatArray, left: int, top: int, right: int, bottom: int) -> FloatArray:
+    """The part of a photograph, its edges repeated where it reaches over them."""
+    height, width = rgb.shape[:2]
+    rows = np.clip(np.arange(top, bottom), 0, height - 1)
+    columns = np.clip(np.arange(left, right), 0, width - 1)
+    return np.ascontiguousarray(rgb[rows[:, None], columns[None]])
+
+
+def _find_vertex(cosine: FloatArray, row: int, column: int) -> tuple[float, float]:
+    """How far from its highest sample the peak lies, (right, down), each within half a pixel."""
+    right = _parabola(cosine[row, max(0, column - 1) : column + 2])
+    down = _parabola(cosine[max(0, row - 1) : row + 2, column])
+    whole = max(abs(right[0]), abs(down[0])) <= 0.5 and right[1] + down[1] < PREFER_WHOLE * max(
+        1e-6, float(cosine[row, column])
+    )
+    return (0.0, 0.0) if whole else (right[0], down[0])
+
+
+def _measure_spread(cosine: FloatArray) -> float:
+    """The standard deviation of cosines about zero, whatever a few places have: from their 68 % quantile."""
+    sample = np.abs(cosine).ravel()[:: max(1, cosine.size // 20_000)]
+    return max(1e-3, float(np.quantile(sample, 0.683))) if cosine.size > 1 else 1.0
+
+
+def _parabola(values: FloatArray) -> tuple[float, float]:
+    """(where, from the middle of three values, their parabola is highest; how much higher it is there)."""
+    if len(values) < 3:
+        return 0.0, 0.0
+    before, here, after = (float(value) for value in values)
+    bend = before - 2 * here + after
+    if bend >= 0:
+        return 0.0, 0.0
+    at = float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+    return at, -0.25 * (before - after) * at
+
+
+def _find_others(rgb: FloatArray, mark: Mark, best: Placement, manner: Manner) -> list[Placement]:
+    """Further places at the same scale, as a tiled mark has them."""
+    coarse = _look(rgb, mark, best.scale, manner)
+    if coarse is None:
+        return []
+    cosine = coarse.cosine
+    least = max(LEAST_OF_BEST * float(cosine.max()), LEAST_COSINE, LEAST_DEVIATIONS * _measure_spread(cosine))
+    clear_y, clear_x = (max(1, round(LEAST_APART * edge)) for edge in coarse.outline)
+    row, column = (
+        round(best.top / coarse.down) + coarse.over[0],
+        round(best.left / coarse.across) + coarse.over[1],
+    )
+    found: list[Placement] = []
+    for _ in range(MOST_PLACES):
+        rows = slice(max(0, row - clear_y), max(0, row + clear_y + 1))
+        cosine[rows, max(0, column - clear_x) : max(0, column + clear_x + 1)] = -1
+        row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+        start = coarse.place(row, column)
+        if start.score < least:
+            break
+        near = refine_place(rgb, mark, start, manner, reach_px=int(np.ceil(2 * coarse.across)) + 1)
+        if near.score >= LEAST_OF_BEST * best.score:
+            found.append(near)
+    return found

@@ -1,0 +1,82 @@
+"""Working out the mark that photographs share, to look at, to edit, and to give to `repair --mark`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.policy import choose_policy
+from cleanplate.engine.sharedmark import look_through, make_reader, say_none
+from cleanplate.engine.stop import StopRequest
+from cleanplate.engine.survey import SharedMark, find_shared_mark
+from cleanplate.errors import UsageError
+from cleanplate.images.discover import discover
+from cleanplate.marks.files import encode_mark
+from cleanplate.settings import RepairSettings
+
+
+def extract_mark(
+    inputs: Sequence[Path | str] | Path | str,
+    output: Path | str,
+    settings: RepairSettings = RepairSettings(),  # noqa: B008  # frozen: one for all calls is safe
+    *,
+    stop: StopRequest | None = None,
+) -> SharedMark | None:
+    """Write the mark that most of the photographs share to `output`, an RGBA PNG with straight alpha.
+
+    Gives what was found, None where `stop` came first. Raises UsageError where no mark is shared, the inputs
+    are not there, or `output` is there already and `settings.overwrite` is off.
+    """
+    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
+    target, stop = Path(output), stop or StopRequest()
+    _check_target(target, overwrite=settings.overwrite)
+    found = discover(
+        paths,
+        target.with_name(f".{target.name}.part"),
+        recursive=settings.recursive,
+        limit=settings.limit,
+        format=settings.format,
+    )
+    looking = replace(settings, dry_run=True, mark=(), shared_mark="off")
+    policy = choose_policy(
+        looking, emit=lambda _: None, queued_bytes=lambda: 0, stopping=lambda: stop.requested
+    )
+    with LocalOwner(build_pipeline(looking), looking, policy) as owner:
+        shared = find_shared_mark(
+            [source.path for source in found.sources],
+            read=make_reader(settings),
+            look=lambda photos: look_through(owner, photos),
+            attempt=policy.attempt,
+            is_stopping=lambda: stop.requested,
+        )
+    if stop.requested:
+        return None
+    if shared is None:
+        raise UsageError(say_none(len(found.sources)))
+    _store(encode_mark(shared.mark), target)
+    return shared
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target}: a mark is written as PNG; give a name that ends in .png")
+    if target.is_dir() or (os.path.lexists(target) and not overwrite):
+        raise UsageError(f"{target} is there already; give another name, or --overwrite")
+
+
+def _store(data: bytes, target: Path) -> None:
+    """Whole or not at all. Raises UsageError where it cannot be written."""
+    staged = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(data)
+        staged.replace(target)
+    except OSError as exc:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise UsageError(f"{target}: the mark cannot be written ({exc.strerror or exc})") from exc

@@ -1,0 +1,167 @@
+"""The shared mark of an output folder: worked out once, kept with the run, used again by every later one.
+
+shared-mark.png    the estimate, an RGBA picture that a person may look at and edit
+shared-mark.json   under which settings it was looked for, and on how many photographs
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cleanplate.engine.owner import DeviceOwner
+from cleanplate.engine.survey import LEAST_SHARING, SharedMark, find_shared_mark
+from cleanplate.engine.workspace import Workspace
+from cleanplate.errors import CleanplateError, PhotoError, UsageError
+from cleanplate.images.discover import Source
+from cleanplate.images.read import read
+from cleanplate.marks.files import encode_mark, read_mark
+from cleanplate.models.request import Attempt
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Detection, Photo
+
+MARK_FILE = "shared-mark.png"
+RECORD_FILE = "shared-mark.json"
+#: Changes when a survey would come to another result.
+VERSION = 1
+#: Photographs that the finder sees together.
+BATCH = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surveyed:
+    """What a survey came to. photographs: in the run; sharing: of `looked_at`, 0 where no mark is shared."""
+
+    key: str
+    photographs: int
+    looked_at: int = 0
+    sharing: int = 0
+    sha256: str | None = None
+
+
+class MarkKeeper:
+    """Finds, keeps and finds again the shared mark of an output folder."""
+
+    def __init__(self, workspace: Workspace, settings: RepairSettings, sources: Sequence[Source]) -> None:
+        self._folder = workspace.state
+        self._commit = workspace.commit_bytes
+        self._settings = settings
+        self._sources = sources
+        self._key = f"{VERSION}-{settings.model}-{settings.ocr}-{settings.max_megapixels}"
+
+    @property
+    def path(self) -> Path:
+        """Where the estimate is."""
+        return self._folder / MARK_FILE
+
+    @property
+    def is_worth_while(self) -> bool:
+        """Whether there are photographs enough to share a mark."""
+        return len(self._sources) >= LEAST_SHARING
+
+    def recall(self) -> Surveyed | None:
+        """What an earlier run of the same kind came to; None where the photographs are to be looked at again.
+
+        A mark that was found stays the mark, also when photographs are added; that there was none is only
+        true of as many photographs.
+        """
+        try:
+            told = Surveyed(**json.loads((self._folder / RECORD_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        if told.key != self._key:
+            return None
+        if told.sha256 is None:
+            return told if told.photographs == len(self._sources) else None
+        try:
+            read_mark(self.path)
+        except UsageError:
+            return None  # gone, or damaged by an edit
+        return told
+
+    def survey(
+        self, owner: DeviceOwner, attempt: Attempt, is_stopping: Callable[[], bool]
+    ) -> Surveyed | None:
+        """Look at the photographs and keep what comes of it; None, and nothing kept, where it was stopped.
+
+        owner: only looks (its settings are those of a dry run).
+        """
+        found = find_shared_mark(
+            [source.path for source in self._sources],
+            read=make_reader(self._settings),
+            look=lambda photos: look_through(owner, photos),
+            attempt=attempt,
+            is_stopping=is_stopping,
+        )
+        return None if is_stopping() else self._keep(found)
+
+    def apply(self, told: Surveyed) -> RepairSettings:
+        """The settings of the run itself. Raises UsageError where a mark is required and there is none."""
+        if told.sha256 is not None:
+            return replace(self._settings, mark=(str(self.path),))
+        if self._settings.shared_mark == "require":
+            raise UsageError(say_none(len(self._sources)))
+        return self._settings
+
+    def _keep(self, found: SharedMark | None) -> Surveyed:
+        """Raises UsageError where it cannot be written."""
+        told = Surveyed(key=self._key, photographs=len(self._sources))
+        try:
+            if found is not None:
+                data = encode_mark(found.mark)
+                told = replace(
+                    told,
+                    looked_at=found.looked_at,
+                    sharing=found.sharing,
+                    sha256=hashlib.sha256(data).hexdigest(),
+                )
+                self._commit(data, self.path)
+            self._commit(f"{json.dumps(asdict(told))}\n".encode(), self._folder / RECORD_FILE)
+        except OSError as exc:
+            raise UsageError(
+                f"{self.path}: the shared mark cannot be kept ({exc.strerror or exc}); "
+                "make room on the disk, or give --shared-mark off"
+            ) from exc
+        return told
+
+
+def say_none(count: int) -> str:
+    """That no mark is shared, and what else there is to do."""
+    if count < LEAST_SHARING:
+        return (
+            f"a shared mark is worked out from {LEAST_SHARING} photographs or more, and there are {count}; "
+            "give more of them, or give 'repair' the mark with --mark FILE.png"
+        )
+    return (
+        f"no mark was found that most of the {count} photographs share; 'repair' takes one with "
+        "--mark FILE.png, and goes photograph by photograph with --shared-mark auto"
+    )
+
+
+def make_reader(settings: RepairSettings) -> Callable[[Path], Photo | None]:
+    """Reads a photograph, None where that fails: the run itself says why."""
+
+    def try_read(path: Path) -> Photo | None:
+        try:
+            return read(path, max_megapixels=settings.max_megapixels)
+        except PhotoError:
+            return None
+        except CleanplateError:
+            raise
+        except Exception:  # a damaged file can make a decoder raise anything
+            return None
+
+    return try_read
+
+
+def look_through(owner: DeviceOwner, photos: Sequence[Photo]) -> list[Detection | None]:
+    """What the finder finds, batch by batch."""
+    found: list[Detection | None] = []
+    for start in range(0, len(photos), BATCH):
+        owner.before_batch()
+        answers = owner.repair(photos[start : start + BATCH])
+        found += [None if isinstance(a.result, Exception) else a.result.first for a in answers]
+    return found

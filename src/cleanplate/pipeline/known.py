@@ -1,0 +1,169 @@
+"""Marks that are known: looked for on every photograph, and inverted where that leaves less to be seen.
+
+It comes before the finder. A photograph that carries a known mark is done with when that is off: what else
+the finder takes for a mark is then mostly part of the scene (it touches several of a hundred clean ones). A
+photograph without the mark, or on which the inverse would be seen, goes the ordinary way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cleanplate.detect.mask import cover_share
+from cleanplate.detect.match import find_mark
+from cleanplate.marks.files import FIXED_SIZE
+from cleanplate.marks.place import place_mark
+from cleanplate.models.request import Attempt, Request
+from cleanplate.remove.estimate import PIXEL_NOISE
+from cleanplate.remove.judge import judge_visibility
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, remove_known
+from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
+from cleanplate.structures import (
+    BoolArray,
+    Box,
+    Detection,
+    FloatArray,
+    Mark,
+    Method,
+    Photo,
+    Placement,
+    Region,
+    RgbArray,
+)
+
+#: Opacities under this change nothing that can be seen.
+LEAST_OPACITY = 0.01
+#: Of a mark that is seen in the input, the inverse may show at most this part.
+MOST_VISIBLE = 0.6
+CONTEXT_PX = 32
+#: Files in these formats have been compressed with losses.
+LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+#: Host bytes by pixel: the photograph as floats, its fields, the masks.
+BYTES_BY_PIXEL = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A photograph without its known marks.
+
+    rgb: (H, W, 3) of the photograph's own depth. detection: where the marks were.
+    """
+
+    rgb: RgbArray
+    detection: Detection
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownMarks:
+    """Takes marks off whose opacity and colour are known. marks: as they are in their files."""
+
+    marks: tuple[Mark, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the marks."""
+        digest = hashlib.sha256()
+        for mark in self.marks:
+            digest.update(repr(mark.alpha.shape).encode())
+            digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
+        return f"known:{digest.hexdigest()[:16]}"
+
+    def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
+        """For each photograph what it is without them, None where none of them is on it."""
+        if not photos:
+            return []
+        return attempt(
+            Request(
+                stage="match",
+                network=None,
+                items=photos,
+                shape=lambda batch, _tile: (batch, 3, 8, 8),
+                run=lambda items, _tile: [self._take_off(photo) for photo in items],
+                item_bytes=BYTES_BY_PIXEL * max(photo.width * photo.height for photo in photos),
+            )
+        )
+
+    def _take_off(self, photo: Photo) -> Taken | None:
+        peak = np.float32(np.iinfo(photo.rgb.dtype).max)
+        rgb = photo.rgb.astype(np.float32) / peak
+        noise = ROUNDING_NOISE if photo.path.suffix.lower() in LOSSLESS_SUFFIXES else PIXEL_NOISE
+        result = photo.rgb.copy()
+        opacity = np.zeros(rgb.shape[:2], np.float32)
+        regions: list[Region] = []
+        for mark in self.marks:
+            for placement in find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE):
+                region = _take_one(rgb, result, opacity, mark, placement, noise)
+                regions += [] if region is None else [region]
+        if not regions:
+            return None
+        mask = opacity > 0
+        detection = _describe(mask, tuple(region.box for region in regions))
+        return Taken(result, detection, tuple(regions))
+
+
+def _take_one(
+    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: float
+) -> Region | None:
+    """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
+    fit = fit_mark(rgb, mark, placement)
+    if fit is None or not fit.is_there:
+        return None
+    placed = _lay(rgb.shape[0], rgb.shape[1], mark, fit)
+    if placed is None:
+        return None
+    layer, box = placed
+    marked = np.ascontiguousarray(rgb[box.slices])
+    behind, changed = remove_known(marked, layer, noise=noise)
+    visible = _compare(marked, behind, layer, changed)
+    if visible > MOST_VISIBLE:
+        return None
+    peak = np.iinfo(result.dtype).max
+    rgb[box.slices] = behind
+    result[box.slices][changed] = np.rint(np.clip(behind[changed], 0, 1) * peak).astype(result.dtype)
+    opacity[box.slices] = np.maximum(opacity[box.slices], layer.alpha)
+    opaque = float(np.percentile(layer.alpha[changed], 90))
+    method = Method.FILLED if opaque >= OPAQUE else Method.UNBLENDED
+    return Region(_find_box(changed, box), method, round(opaque, 4), round(1 - min(1.0, visible), 4))
+
+
+def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | None:
+    """The mark as it lies on the photograph, with context round it, and where that is."""
+    placed = place_mark(scale_opacity(mark, fit.factor), fit.placement, height, width)
+    if placed is None:
+        return None
+    shape, inner = placed
+    box = inner.grown(CONTEXT_PX, width, height)
+    alpha = np.zeros((box.height, box.width), np.float32)
+    colour = np.zeros((box.height, box.width, 3), np.float32)
+    inside = Box(inner.left - box.left, inner.top - box.top, inner.right - box.left, inner.bottom - box.top)
+    alpha[inside.slices] = np.where(shape.alpha >= LEAST_OPACITY, shape.alpha, 0)
+    colour[inside.slices] = shape.rgb
+    return (Mark(alpha, colour, mark.kind), box) if alpha.any() else None
+
+
+def _compare(marked: FloatArray, behind: FloatArray, layer: Mark, changed: BoolArray) -> float:
+    """Which part of the mark is still to be seen."""
+    matte = layer.alpha / max(1e-6, float(layer.alpha.max()))
+    before = judge_visibility(marked, matte, changed)
+    after = judge_visibility(behind, matte, changed)
+    return after.total / max(before.total, 1e-6)
+
+
+def _find_box(changed: BoolArray, box: Box) -> Box:
+    rows, columns = np.nonzero(changed)
+    return Box(
+        box.left + int(columns.min()),
+        box.top + int(rows.min()),
+        box.left + int(columns.max()) + 1,
+        box.top + int(rows.max()) + 1,
+    )
+
+
+def _describe(mask: BoolArray, boxes: tuple[Box, ...]) -> Detection:
+    boxes = tuple(sorted(boxes, key=lambda box: (-box.area, box)))
+    return Detection(mask.astype(np.float32), mask, boxes, cover_share(boxes, *mask.shape), 1.0)

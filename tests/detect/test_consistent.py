@@ -1,0 +1,115 @@
+"""What photographs share is told from what only some of them show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleanplate.detect.consistent import (
+    Rule,
+    cover_outline,
+    extend_outline,
+    find_consistent,
+    find_outline,
+    list_rules,
+    shrink_together,
+)
+from cleanplate.detect.gather import Window, gather_around, lay_on_each_other, locate_anywhere, locate_near
+from cleanplate.detect.outlines import draw_field
+from cleanplate.marks import PlacedMark, composite
+from cleanplate.structures import FloatArray
+from tests.engine.sharing import cut_photograph, draw_mark
+
+
+def put(rgb: FloatArray, left: int, top: int) -> np.ndarray:
+    marked, _, _ = composite(rgb, [PlacedMark(draw_mark(), left, top)])
+    return np.rint(np.clip(marked, 0, 1) * 255).astype(np.uint8)
+
+
+def shared(count: int = 10) -> list[np.ndarray]:
+    return [put(cut_photograph(number), 60, 120) for number in range(count)]
+
+
+def test_a_shared_outline_is_found_where_it_is() -> None:
+    found = find_consistent(shared(), [Rule((1.0, 1.0))])
+    assert found is not None
+    height, width = draw_mark().alpha.shape
+    assert abs(found.box.left - 60) < 10
+    assert abs(found.box.bottom - 120 - height) < 10
+    assert abs(found.box.width - width) < 16
+    assert found.place(200, 280) == (found.box.left, found.box.top)
+
+
+def test_photographs_that_share_nothing_have_none() -> None:
+    clean = [np.rint(cut_photograph(number) * 255).astype(np.uint8) for number in range(10)]
+    assert find_consistent(clean, [Rule((1.0, 1.0))]) is None
+
+
+def test_sizes_decide_which_rules_could_matter() -> None:
+    assert list(list_rules([(100, 200)] * 3)) == [None]
+    assert list(list_rules([(100, 200), (120, 240)])) == [None, "width", "long"]
+    assert list(list_rules([(100, 200), (120, 200)])) == [None]
+
+
+def test_scaled_to_one_width_photographs_have_it() -> None:
+    sample = [(np.zeros((50, width, 3), np.uint8), (100, 2 * width)) for width in (60, 80, 100)]
+    small, wanted = shrink_together(sample, "width")
+    assert wanted == 160
+    assert [picture.shape[1] for picture in small] == [160, 160, 160]
+
+
+def test_an_outline_is_filled_and_extended() -> None:
+    fields = [draw_field(picture / np.float32(255)) for picture in shared()]
+    outline = find_outline(fields)
+    extended = extend_outline(outline, fields)
+    assert (extended | outline == extended).all()
+    covered = cover_outline(extended, 7, 4)
+    alpha = draw_mark().alpha
+    inside = np.zeros(covered.shape, bool)
+    inside[120 : 120 + alpha.shape[0], 60 : 60 + alpha.shape[1]] = alpha > 0.3
+    assert covered[inside].mean() > 0.98
+
+
+def test_an_outline_is_located_near_and_anywhere() -> None:
+    found = find_consistent(shared(), [Rule((1.0, 1.0))])
+    assert found is not None
+    other = put(cut_photograph(30), 71, 60)
+    place = locate_anywhere(draw_field(other / np.float32(255)), found.field)
+    expected = (found.box.left + 11, found.box.top - 60)
+    assert place is not None
+    assert (place.left, place.top) == expected
+    near = locate_near(other, found.field, (expected[0] + 2, expected[1] - 1), reach_px=3)
+    assert near is not None
+    assert (near.left, near.top) == expected
+    clean = np.rint(cut_photograph(30) * 255).astype(np.uint8)
+    assert locate_near(clean, found.field, expected, reach_px=3) is None
+
+
+def test_one_photographs_piece_leads_to_what_all_share() -> None:
+    rng = np.random.default_rng(1)
+    places = [(60 + int(x), 100 + int(y)) for x, y in rng.integers(-20, 20, (10, 2))]
+    pictures = [put(cut_photograph(n), *place) for n, place in enumerate(places)]
+    fields = [draw_field(picture / np.float32(255)) for picture in pictures]
+    left, top = places[0]
+    template = np.ascontiguousarray(fields[0][top - 4 : top + 40, left - 4 : left + 150])
+    _, located = gather_around(fields, template)
+    good = [
+        place is not None and abs(place.left - x + 4) <= 1 and abs(place.top - y + 4) <= 1
+        for place, (x, y) in zip(located, places, strict=True)
+    ]
+    assert sum(good) >= 8
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_pieces_are_laid_on_each_other(whole: bool) -> None:
+    rng = np.random.default_rng(2)
+    windows = []
+    for number in range(10):
+        x, y = (int(v) for v in rng.integers(-3, 4, 2))
+        picture = put(cut_photograph(number), 60 + x, 120 + y)
+        windows.append(Window(picture[100:190, 40:260], np.ones((90, 220), bool)))
+    crops, mask = lay_on_each_other(windows, 4, whole=whole)
+    assert len(crops) >= 8
+    fields = [draw_field(crop / np.float32(255)) for crop in crops]
+    assert find_outline(fields).sum() > 500
+    assert 0.1 < mask.mean() < 0.7

@@ -1,0 +1,131 @@
+"""A folder's shared mark is worked out once, kept, and part of what makes a result valid."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cleanplate.engine.events import Event, MarkShared
+from cleanplate.engine.run import repair_folder
+from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE
+from cleanplate.engine.stop import StopRequest
+from cleanplate.errors import UsageError
+from cleanplate.marks import read_mark, write_mark
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Mark, Method, Verdict
+from tests.engine.sharing import draw_mark, write_folder
+
+SETTINGS = RepairSettings(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def repaired(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared")
+    clean = write_folder(folder / "in", 9, mark=draw_mark())
+    heard: list[Event] = []
+    summary = repair_folder(folder / "in", folder / "out", SETTINGS, subscribers=[heard.append])
+    return folder, clean, summary, heard
+
+
+def test_the_photographs_come_back_nearly_as_they_were(repaired):
+    folder, clean, summary, heard = repaired
+    assert summary.counts["repaired"] >= 8
+    (shared,) = [event for event in heard if isinstance(event, MarkShared)]
+    assert shared.sharing >= 8
+    errors = []
+    for path, rgb in clean.items():
+        result = np.asarray(Image.open(folder / "out" / path.name), np.float32) / 255
+        errors.append(float(((result - rgb)[-70:-20, -180:-20] ** 2).mean()))
+    assert np.median(errors) < 0.002
+    methods = {region.method for outcome in summary.outcomes for region in outcome.regions}
+    assert Method.UNBLENDED in methods
+
+
+def test_the_same_run_again_takes_up_the_same_mark_and_has_nothing_to_do(repaired):
+    folder, _, _, _ = repaired
+    heard: list[Event] = []
+    again = repair_folder(folder / "in", folder / "out", SETTINGS, subscribers=[heard.append])
+    assert not again.outcomes
+    assert len(again.finished_before) == 9
+    (shared,) = [event for event in heard if isinstance(event, MarkShared)]
+    assert shared.again
+
+
+def test_an_edited_mark_makes_every_result_anew(repaired, tmp_path):
+    folder, _, _, _ = repaired
+    out = tmp_path / "out"
+    repair_folder(folder / "in", out, SETTINGS)
+    kept = out / ".cleanplate" / MARK_FILE
+    mark = read_mark(kept)
+    write_mark(Mark(mark.alpha * np.float32(0.97), mark.rgb, mark.kind), kept)
+    again = repair_folder(folder / "in", out, SETTINGS)
+    assert len(again.outcomes) == 9
+
+
+def test_a_mark_that_was_damaged_is_worked_out_anew(repaired, tmp_path):
+    folder, _, _, _ = repaired
+    out = tmp_path / "out"
+    repair_folder(folder / "in", out, SETTINGS)
+    kept = out / ".cleanplate" / MARK_FILE
+    before = kept.read_bytes()
+    kept.write_bytes(b"no picture")
+    again = repair_folder(folder / "in", out, SETTINGS)
+    assert kept.read_bytes() == before
+    assert not again.outcomes
+
+
+def test_off_looks_for_none(repaired, tmp_path):
+    folder, _, _, _ = repaired
+    repair_folder(folder / "in", tmp_path / "out", dataclasses.replace(SETTINGS, shared_mark="off"))
+    assert not (tmp_path / "out" / ".cleanplate" / RECORD_FILE).exists()
+
+
+def test_where_none_is_shared_that_is_remembered(tmp_path):
+    write_folder(tmp_path / "in", 7)
+    repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS)
+    told = json.loads((tmp_path / "out" / ".cleanplate" / RECORD_FILE).read_text())
+    assert told["sha256"] is None
+    assert told["photographs"] == 7
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_require_does_nothing_where_none_is_shared(tmp_path: Path, count: int) -> None:
+    write_folder(tmp_path / "in", count)
+    with pytest.raises(UsageError, match="--mark FILE"):
+        repair_folder(tmp_path / "in", tmp_path / "out", dataclasses.replace(SETTINGS, shared_mark="require"))
+    assert not list((tmp_path / "out").glob("*.jpg"))
+
+
+def test_stopped_while_it_looks_it_keeps_nothing_and_goes_on_later(tmp_path):
+    write_folder(tmp_path / "in", 9, mark=draw_mark())
+    stop = StopRequest()
+    stop.request()
+    summary = repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS, stop=stop)
+    assert summary.interrupted
+    assert not (tmp_path / "out" / ".cleanplate" / RECORD_FILE).exists()
+    later = repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS)
+    assert later.counts["repaired"] >= 8
+
+
+def test_a_given_mark_is_inverted_on_one_photograph_too(tmp_path):
+    write_folder(tmp_path / "in", 1, mark=draw_mark())
+    write_mark(draw_mark(), tmp_path / "mark.png")
+    settings = dataclasses.replace(SETTINGS, mark=(str(tmp_path / "mark.png"),))
+    (outcome,) = repair_folder(tmp_path / "in", tmp_path / "out", settings).outcomes
+    assert outcome.verdict is Verdict.REPAIRED
+    assert outcome.regions[0].method is Method.UNBLENDED
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_file_that_is_no_mark_is_refused_before_any_work(tmp_path, mode):
+    write_folder(tmp_path / "in", 1)
+    Image.new(mode, (20, 10)).save(tmp_path / "mark.png")
+    settings = dataclasses.replace(SETTINGS, mark=(str(tmp_path / "mark.png"),))
+    with pytest.raises(UsageError, match=r"mark\.png: .*(no alpha|transparent)"):
+        repair_folder(tmp_path / "in", tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,109 @@
+"""A mark that photographs share is found, whatever their sizes; where none is shared, none is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cleanplate.detect.mask import detect_from_probability
+from cleanplate.engine.survey import SharedMark, find_shared_mark
+from cleanplate.images.read import read
+from cleanplate.marks.files import FIXED_SIZE
+from cleanplate.marks.place import trim_mark
+from cleanplate.models.request import plainly
+from cleanplate.structures import Detection, FloatArray, Photo
+from tests.engine.sharing import draw_mark, write_folder
+
+
+def read_photo(path: Path) -> Photo | None:
+    return read(path, max_megapixels=10)
+
+
+def look_nowhere(photos: Sequence[Photo]) -> list[Detection | None]:
+    return [None] * len(photos)
+
+
+def find(folder: Path, look=look_nowhere, **hooks) -> SharedMark | None:
+    paths = sorted(folder.iterdir())
+    return find_shared_mark(paths, read=read_photo, look=look, attempt=plainly, **hooks)
+
+
+def agrees(found: SharedMark, opacity: float) -> bool:
+    """Whether the estimate has the mark's size and, in the middle of its strokes, its opacity."""
+    true, _, _ = trim_mark(draw_mark(opacity), 0.05)
+    estimate, _, _ = trim_mark(found.mark, 0.15)
+    near = [abs(a - b) <= 8 for a, b in zip(true.alpha.shape, estimate.alpha.shape, strict=True)]
+    return all(near) and abs(float(np.percentile(estimate.alpha, 97)) - opacity) < 0.1
+
+
+@pytest.mark.parametrize("grow_px", [0, 7])
+def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> None:
+    write_folder(tmp_path, 12, mark=draw_mark(), grow_px=grow_px)
+    found = find(tmp_path)
+    assert found is not None
+    assert found.sharing >= 10
+    assert found.mark.kind == FIXED_SIZE
+    assert agrees(found, 0.55)
+
+
+def test_a_mark_that_lies_anywhere_is_worked_out_with_the_finders_help(tmp_path: Path) -> None:
+    write_folder(tmp_path, 12, mark=draw_mark(0.7), jitter_px=20)
+
+    def look(photos: Sequence[Photo]) -> list[Detection | None]:
+        found: list[Detection | None] = []
+        for photo in photos:
+            probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
+            probability[-90:, -210:] = 1
+            found.append(detect_from_probability(probability))
+        return found
+
+    found = find(tmp_path, look)
+    assert found is not None
+    assert found.sharing >= 8
+
+
+@pytest.mark.parametrize("count", [5, 12])
+def test_where_none_is_shared_none_is_found(tmp_path: Path, count: int) -> None:
+    write_folder(tmp_path, count)
+    assert find(tmp_path) is None
+
+
+def test_too_few_photographs_are_not_looked_at(tmp_path: Path) -> None:
+    write_folder(tmp_path, 5, mark=draw_mark())
+
+    def read_nothing(path: Path) -> Photo | None:
+        raise AssertionError(path)
+
+    paths = sorted(tmp_path.iterdir())
+    assert find_shared_mark(paths, read=read_nothing, look=look_nowhere, attempt=plainly) is None
+
+
+def test_photographs_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    write_folder(tmp_path, 12, mark=draw_mark())
+    broken = {"03.jpg", "07.jpg"}
+    found = find_shared_mark(
+        sorted(tmp_path.iterdir()),
+        read=lambda path: None if path.name in broken else read_photo(path),
+        look=look_nowhere,
+        attempt=plainly,
+    )
+    assert found is not None
+    assert found.looked_at == 10
+
+
+def test_one_scene_over_and_over_is_no_mark(tmp_path: Path) -> None:
+    write_folder(tmp_path / "one", 1)
+    (one,) = (tmp_path / "one").iterdir()
+    for number in range(8):
+        (tmp_path / f"{number}.jpg").write_bytes(one.read_bytes())
+    one.unlink()
+    (tmp_path / "one").rmdir()
+    assert find(tmp_path) is None
+
+
+def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
+    write_folder(tmp_path, 12, mark=draw_mark())
+    assert find(tmp_path, is_stopping=lambda: True) is None

@@ -1,0 +1,151 @@
+"""Marks that are known come off nearly without a trace; what does not carry them goes the ordinary way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+from skimage import data
+
+from cleanplate.detect.mask import detect_from_probability
+from cleanplate.marks import PlacedMark, composite, draw
+from cleanplate.marks.sample import decode_jpeg, encode_jpeg
+from cleanplate.metrics import masked_psnr
+from cleanplate.models.request import Attempt, plainly
+from cleanplate.pipeline.known import KnownMarks
+from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.known import remove_known
+from cleanplate.settings import RepairSettings
+from cleanplate.structures import Detection, Mark, Method, Photo, Repair, Verdict
+
+
+@dataclass
+class FindsNothing:
+    fingerprint: str = "nothing"
+    seen: list[str] = field(default_factory=list)
+
+    def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:  # noqa: ARG002  # the protocol's
+        self.seen += [photo.path.name for photo in photos]
+        return [detect_from_probability(np.zeros(photo.rgb.shape[:2], np.float32)) for photo in photos]
+
+
+class RemovesNothing:
+    fingerprint = "nothing"
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:  # noqa: ARG002  # the protocol's
+        return [Removal(crop.rgb, np.zeros(crop.mask.shape, bool), ()) for crop in crops]
+
+
+def mark(opacity: float = 0.5) -> Mark:
+    return draw.finish(draw.draw_text("Anna Berg", ImageFont.load_default(36)), opacity, "text")
+
+
+def clean() -> np.ndarray:
+    return np.ascontiguousarray(data.astronaut()[..., :3])
+
+
+def marked(known: Mark, factor: float = 1.0, quality: int | None = None, dtype: type = np.uint8) -> Photo:
+    there = Mark(known.alpha * np.float32(factor), known.rgb)
+    rgb, _, _ = composite(clean() / np.float32(255), [PlacedMark(there, 140, 300)])
+    if quality is None:
+        peak = np.iinfo(dtype).max
+        return Photo(Path("a.png"), np.rint(np.clip(rgb, 0, 1) * peak).astype(dtype), None)
+    stored = decode_jpeg(encode_jpeg(np.rint(rgb * 255).astype(np.uint8), quality))
+    return Photo(Path("a.jpg"), stored, None)
+
+
+def inside(known: Mark) -> np.ndarray:
+    where = np.zeros((512, 512), bool)
+    height, width = known.alpha.shape
+    where[300 : 300 + height, 140 : 140 + width] = known.alpha > 0.02
+    return where
+
+
+def run(known: Mark, photo: Photo, **settings: object) -> tuple[Repair, FindsNothing]:
+    finder = FindsNothing()
+    pipeline = MarkRepair(finder, RemovesNothing(), known=KnownMarks((known,)))
+    (result,) = pipeline.repair([photo], RepairSettings(**settings), plainly)  # type: ignore[arg-type]
+    assert isinstance(result, Repair), result
+    return result, finder
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])
+def test_an_exactly_known_mark_leaves_the_photograph_to_a_few_levels(factor: float) -> None:
+    known = mark(0.4)
+    result, finder = run(known, marked(known, factor))
+    assert result.verdict is Verdict.REPAIRED
+    assert masked_psnr(result.rgb, clean(), inside(known)) > 38
+    assert finder.seen == []  # nothing else is looked for
+    (region,) = result.regions
+    assert region.method is Method.UNBLENDED
+    assert region.opacity is not None
+    assert abs(region.opacity - 0.4 * factor) < 0.04
+    assert result.changed.sum() <= (known.alpha > 0).sum()
+
+
+def invert(known: Mark, photo: Photo, factor: float) -> float:
+    """Decibels of the inverse with the mark's place and opacity known."""
+    rgb = np.zeros((512, 512, 3), np.float32)
+    alpha = np.zeros((512, 512), np.float32)
+    height, width = known.alpha.shape
+    alpha[300 : 300 + height, 140 : 140 + width] = known.alpha * factor
+    rgb[300 : 300 + height, 140 : 140 + width] = known.rgb
+    behind, _ = remove_known(photo.rgb.astype(np.float32) / np.float32(255), Mark(alpha, rgb))
+    return masked_psnr(np.rint(behind * 255).astype(np.uint8), clean(), inside(known))
+
+
+@pytest.mark.parametrize(
+    ("opacity", "factor", "quality"), [(0.6, 1.0, 88), (0.5, 1.08, 92), (0.35, 0.93, 85)]
+)
+def test_after_jpeg_it_is_nearly_what_inverting_with_place_and_opacity_known_gives(
+    opacity: float, factor: float, quality: int
+) -> None:
+    known = mark(opacity)
+    photo = marked(known, factor, quality)
+    result, _ = run(known, photo)
+    assert masked_psnr(result.rgb, clean(), inside(known)) > invert(known, photo, factor) - 1
+
+
+def test_sixteen_bits_stay_sixteen_bits() -> None:
+    known = mark()
+    result, _ = run(known, marked(known, dtype=np.uint16))
+    assert result.rgb.dtype == np.uint16
+    assert result.verdict is Verdict.REPAIRED
+
+
+def test_a_logo_of_full_opacity_is_found_laid_on_at_forty_per_cent() -> None:
+    known = mark(1.0)
+    photo = marked(known, 0.4, quality=92)
+    result, _ = run(known, photo)
+    assert result.verdict is Verdict.REPAIRED
+    assert masked_psnr(result.rgb, clean(), inside(known)) > invert(known, photo, 0.4) - 2
+
+
+def test_a_photograph_without_it_goes_the_ordinary_way() -> None:
+    photo = Photo(Path("b.jpg"), clean(), None)
+    result, finder = run(mark(), photo)
+    assert result.verdict is Verdict.CLEAN
+    assert np.array_equal(result.rgb, photo.rgb)
+    assert finder.seen == ["b.jpg"]
+
+
+def test_a_dry_run_says_what_it_would_do() -> None:
+    known = mark()
+    photo = marked(known)
+    result, _ = run(known, photo, dry_run=True)
+    assert result.verdict is Verdict.REPAIRED
+    assert np.array_equal(result.rgb, photo.rgb)
+    assert result.first.share > 0
+
+
+def test_what_the_marks_hold_is_part_of_the_fingerprint() -> None:
+    bare = MarkRepair(FindsNothing(), RemovesNothing())
+    one, other = (
+        MarkRepair(FindsNothing(), RemovesNothing(), known=KnownMarks((mark(o),))) for o in (0.5, 0.6)
+    )
+    assert len({bare.fingerprint, one.fingerprint, other.fingerprint}) == 3

@@ -1,0 +1,59 @@
+"""How opaque a known mark is on a photograph, and whether it is there, follows from the gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleanplate.marks.composite import PlacedMark, composite
+from cleanplate.marks.place import place_mark, scale_mark
+from cleanplate.remove.stamped import fit_mark, scale_opacity
+from cleanplate.structures import FloatArray, Mark, Placement
+from tests.remove.scenes import letters, photograph
+
+
+def _mark(opacity: float = 0.5) -> Mark:
+    alpha = opacity * letters(90, 180)
+    return Mark(alpha.astype(np.float32), np.ones((90, 180, 3), np.float32))
+
+
+def _put(mark: Mark, placement: Placement) -> FloatArray:
+    clean = photograph(300, 380)
+    placed = place_mark(mark, placement, 300, 380)
+    assert placed is not None
+    marked, _, _ = composite(clean, [PlacedMark(placed[0], placed[1].left, placed[1].top)])
+    return (np.rint(marked * 255) / 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 1.4])
+def test_the_factor_on_its_opacity_is_found(factor: float) -> None:
+    there = scale_opacity(_mark(), factor)
+    fit = fit_mark(_put(there, Placement(60, 70)), _mark(), Placement(60, 70))
+    assert fit is not None
+    assert fit.is_there
+    assert abs(fit.factor - factor) < 0.06
+
+
+def test_a_place_between_pixels_is_settled() -> None:
+    fit = fit_mark(_put(_mark(), Placement(60.5, 70.5)), _mark(), Placement(60.2, 70.9))
+    assert fit is not None
+    assert abs(fit.placement.left - 60.5) < 0.2
+    assert abs(fit.placement.top - 70.5) < 0.2
+
+
+def test_the_size_is_settled_too() -> None:
+    small = scale_mark(_mark(), 0.8)
+    marked = _put(small, Placement(60, 70))
+    fit = fit_mark(marked, _mark(), Placement(59, 69.5, 0.815))
+    assert fit is not None
+    assert abs(fit.placement.scale - 0.8) < 0.008
+
+
+def test_where_the_mark_is_not_nothing_speaks_for_it() -> None:
+    fit = fit_mark(photograph(300, 380), _mark(), Placement(60, 70))
+    assert fit is not None
+    assert not fit.is_there
+
+
+def test_outside_the_photograph_there_is_nothing_to_fit() -> None:
+    assert fit_mark(photograph(300, 380), _mark(), Placement(900, 0)) is None
