@@ -67,5 +67,6 @@ def test_every_setting_that_a_pipeline_reads_is_one_that_it_is_built_from():
     folder = Path(cleanplate.pipeline.__file__).parent
     read = set(re.findall(r"settings\.(\w+)", (folder / "assemble.py").read_text(encoding="utf-8")))
     derived = {"is_given": "masks", "iopaint_model": "inpaint", "inpaint_model": "inpaint"}
+    derived["inverts_marks"] = "inpaint"
     assert {derived.get(name, name) for name in read} <= set(assembly.BUILT_FROM)
     assert "ocr" in read
