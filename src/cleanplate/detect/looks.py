@@ -1,8 +1,8 @@
 """Looking again where a finder suspects a mark: mirrored and in other sizes, near the suspects alone.
 
-A mark is one however it is looked at; what a finder only takes for one seldom is in every size. The mean of
-several looks touches no clean photograph at thresholds at which it finds as much as one look does that
-touches one in seven.
+A mark is one however it is looked at; what a finder only takes for one seldom is in every size. On
+validation the mean of several looks touches no clean photograph where one look touches one in twelve, at the
+same F1 (docs/model-card.md, also for what it costs).
 """
 
 from __future__ import annotations
