@@ -30,6 +30,9 @@ MARKED_OPACITY = 0.02
 ASKED_SHARE = 0.6
 #: A mark that changes a pixel by less than this cannot be seen there; such pixels weigh little.
 VISIBLE_STEP = 4
+#: The finder looks at photographs in several sizes (`detect/looks`): small stamps are found in a larger one,
+#: wide logos in a smaller one. Of the photograph's own size, drawn evenly by logarithm.
+FINDER_SCALES = (0.45, 2.2)
 
 Example = dict[str, Tensor]
 
@@ -126,26 +129,28 @@ def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int
 
 
 def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
-    """Crops at the finder's working scale: `image` (3, h, w), `target` (1, h, w) and `weight` (1, h, w)."""
+    """Crops as the finder's looks show them: `image` (3, h, w), `target` (1, h, w) and `weight` (1, h, w).
+
+    Every crop is seen at a size of its own, FINDER_SCALES of the photograph's.
+    """
     sample = _sample(source, rng, longest=1300)
-    marked, alpha, clean = sample.marked, sample.alpha, sample.clean
-    if min(marked.shape[:2]) > 1.3 * source.crop_px and rng.random() < 0.5:
-        least = (source.crop_px + 1) / min(marked.shape[:2])
-        scale = float(rng.uniform(max(least, 0.45), 1.0))
-        marked, clean = _shrink(marked, scale), _shrink(clean, scale)
-        size = (marked.shape[1], marked.shape[0])
-        alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
-    target = alpha > MARKED_OPACITY
-    difference = np.abs(marked.astype(np.int16) - clean.astype(np.int16)).max(axis=2)
-    weight = np.where(target & (cv2.blur(difference, (5, 5)) < VISIBLE_STEP), 0.2, 1.0).astype(np.float32)
+    target = np.asarray(sample.alpha > MARKED_OPACITY)
+    difference = np.abs(sample.marked.astype(np.int16) - sample.clean.astype(np.int16)).max(axis=2)
+    visible = (cv2.blur(difference, (5, 5)) >= VISIBLE_STEP).astype(np.float32)
     examples = []
     for _ in range(source.per_photo):
-        rows, columns = _choose_crop(target, source.crop_px, rng, on_mark=0.65)
+        least = source.crop_px / min(target.shape)
+        low, high = (float(np.log(max(least, limit))) for limit in FINDER_SCALES)
+        edge = min(min(target.shape), round(source.crop_px / float(np.exp(rng.uniform(low, high)))))
+        where = _choose_crop(target, edge, rng, on_mark=0.65)
+        alpha = _resize_square(sample.alpha[where], source.crop_px)
+        seen = _resize_square(visible[where], source.crop_px) > 0.5
+        marked = alpha > MARKED_OPACITY
         examples.append(
             {
-                "image": _planes(_scale_to_float(marked[rows, columns])),
-                "target": torch.from_numpy(target[rows, columns][None].astype(np.float32)),
-                "weight": torch.from_numpy(np.ascontiguousarray(weight[rows, columns][None])),
+                "image": _planes(_resize_square(_scale_to_float(sample.marked[where]), source.crop_px)),
+                "target": torch.from_numpy(marked[None].astype(np.float32)),
+                "weight": torch.from_numpy(np.where(marked & ~seen, 0.2, 1.0)[None].astype(np.float32)),
             }
         )
     return examples
@@ -203,9 +208,13 @@ def _choose_crop(
     return slice(top, top + edge), slice(left, left + edge)
 
 
-def _shrink(rgb_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    small = cv2.resize(rgb_u8, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+def _resize_square(plane: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
+    """(edge, edge) or (edge, edge, 3), enlarged and shrunk as `detect/looks` does it, in [0, 1]."""
+    if plane.shape[0] == edge:
+        return plane
+    interpolation = cv2.INTER_AREA if edge < plane.shape[0] else cv2.INTER_CUBIC
+    resized = cv2.resize(np.ascontiguousarray(plane), (edge, edge), interpolation=interpolation)
+    return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 
 def _scale_to_float(rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
