@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cleanplate.detect.lattice import complete_pattern
 from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view
 from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
 from cleanplate.images.tensor import Layers, fetch_batch, resize, resize_to_long_side, stage_batch
@@ -120,7 +121,8 @@ class NetworkDetector:
     def _finish(self, photo: Photo, probability: FloatArray | Exception) -> Detection | Exception:
         if isinstance(probability, Exception):
             return probability
-        at_native_size = resize(np.ascontiguousarray(probability), photo.height, photo.width)
+        whole = complete_pattern(probability)
+        at_native_size = resize(np.ascontiguousarray(whole), photo.height, photo.width)
         return detect_from_probability(
             np.asarray(at_native_size, np.float32), strong=self.strong, weak=self.weak
         )

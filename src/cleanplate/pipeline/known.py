@@ -46,6 +46,11 @@ LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 BYTES_BY_PIXEL = 40
 
 
+def guess_noise(photo: Photo) -> float:
+    """Standard deviation of a photograph's pixels, of its range: rounding alone, or JPEG's too."""
+    return ROUNDING_NOISE if photo.path.suffix.lower() in LOSSLESS_SUFFIXES else PIXEL_NOISE
+
+
 @dataclass(frozen=True, eq=False)
 class Taken:
     """A photograph without its known marks.
@@ -91,7 +96,7 @@ class KnownMarks:
     def _take_off(self, photo: Photo) -> Taken | None:
         peak = np.float32(np.iinfo(photo.rgb.dtype).max)
         rgb = photo.rgb.astype(np.float32) / peak
-        noise = ROUNDING_NOISE if photo.path.suffix.lower() in LOSSLESS_SUFFIXES else PIXEL_NOISE
+        noise = guess_noise(photo)
         result = photo.rgb.copy()
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []

@@ -13,7 +13,8 @@ from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.crops import CropRule, cut_crops
-from cleanplate.pipeline.known import KnownMarks, Taken
+from cleanplate.pipeline.known import KnownMarks, Taken, guess_noise
+from cleanplate.pipeline.pattern import TakenPattern, take_off_patterns
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
 from cleanplate.settings import RepairSettings
@@ -77,6 +78,8 @@ class MarkRepair:
         jobs = [_Job(photo, photo.rgb) for photo in photos]
         self._take_off_known(jobs, attempt)
         self._look([job for job in jobs if not job.done], settings, attempt)
+        if not settings.dry_run and settings.inverts_marks:
+            self._take_off_patterns([job for job in jobs if not job.done], settings, attempt)
         for _ in range(0 if settings.dry_run else settings.max_iterations):
             active = [job for job in jobs if not job.done]
             if not active:
@@ -95,6 +98,27 @@ class MarkRepair:
                 job.error, job.done = _name_error(job.photo, "finding", taken), True
             elif taken is not None:
                 job.taken, job.done = taken, True
+
+    def _take_off_patterns(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
+        """Take tiled marks off as a round of its own, and look for what is left."""
+        pairs = [(job, job.latest) for job in jobs if job.latest is not None and not job.latest.given]
+        taken = take_off_patterns(
+            [job.photo for job, _ in pairs],
+            [found for _, found in pairs],
+            attempt,
+            [guess_noise(job.photo) for job, _ in pairs],
+        )
+        for (job, _), answer in zip(pairs, taken, strict=True):
+            if isinstance(answer, Exception):
+                job.error, job.done = _name_error(job.photo, "removing", answer), True
+            elif isinstance(answer, TakenPattern):
+                job.current, job.regions, job.rounds = answer.rgb, answer.regions, 1
+        again = [
+            job
+            for job, answer in zip((job for job, _ in pairs), taken, strict=True)
+            if isinstance(answer, TakenPattern)
+        ]
+        self._look(again, settings, attempt)
 
     def _look(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
         """Detect, and decide which photographs are done."""
