@@ -18,6 +18,7 @@ from cleanplate.detect.outlines import (
     CLOSE_SOFT,
     SOFT,
     Manner,
+    choose_weights,
     correlate,
     correlate_closely,
     draw_field,
@@ -33,8 +34,6 @@ SCALE_STEP = 1.045
 COARSE_LONG_PX, COARSE_SHORT_PX = 112, 14
 #: The mark's longer edge at the sizes of the refinement; a mark that is no larger is looked at as it is.
 CLOSE_PX = (224, 640)
-#: Both ways of drawing outlines are tried: which one tells more depends on what is behind the mark.
-MANNERS = (Manner(signed=True), Manner(signed=False))
 #: Empty pixels that are kept round a mark: half of an edge lies outside it.
 ROOM_PX = 3
 #: Scales are told apart by so much at the ends of the mark, in pixels at that size.
@@ -43,8 +42,10 @@ FINEST_PX = 0.2
 OVERHANG = 0.25
 #: A mark is there where its cosine stands out by so many standard deviations of all places' cosines, and is
 #: at least so large.
-LEAST_DEVIATIONS = 7.0
+LEAST_DEVIATIONS = 6.8
 LEAST_COSINE = 0.2
+#: Of many scales one may look right by chance: there the mark must stand out by so much more.
+OTHER_SCALE_DEVIATIONS = 0.7
 #: So surely found at its own scale, the mark is looked for at no other.
 SURE_DEVIATIONS = 9.0
 #: Further places on the same photograph (a tiled mark), and their cosine against the best one's.
@@ -68,12 +69,18 @@ class _Peak:
 
 
 def find_mark(
-    rgb: FloatArray, mark: Mark, *, other_scales: bool = True, several: bool = True
+    rgb: FloatArray,
+    mark: Mark,
+    *,
+    other_scales: bool = True,
+    several: bool = True,
+    least_deviations: float = LEAST_DEVIATIONS,
 ) -> list[Placement]:
     """Where a mark lies on (H, W, 3) float32 `rgb` in [0, 1], surest first; empty where it does not.
 
     other_scales: whether scales besides its own are tried. several: whether more than one place is looked
-    for. `Placement.score` is the cosine between outline and gradients at that place.
+    for. least_deviations: how far the best place must stand out; with less than the usual, whoever asks must
+    look closer. `Placement.score` is the cosine between outline and gradients at that place.
 
     >>> rng = np.random.default_rng(0)
     >>> photograph = cv2.GaussianBlur(rng.random((90, 120, 3), np.float32), (0, 0), 2)
@@ -81,7 +88,7 @@ def find_mark(
     []
     """
     trimmed, left, top = _cut_out(mark)
-    peak = _search(rgb, trimmed, other_scales=other_scales)
+    peak = _search(rgb, trimmed, least_deviations, other_scales=other_scales)
     if peak is None:
         return []
     best = refine_place(rgb, trimmed, peak.place, peak.manner)
@@ -96,7 +103,7 @@ def find_near(
     trimmed, left, top = _cut_out(mark)
     start = _move(expected, left, top)
     found = max(
-        (refine_place(rgb, trimmed, start, manner, reach_px) for manner in MANNERS),
+        (refine_place(rgb, trimmed, start, manner, reach_px) for manner in _list_manners(rgb, trimmed)),
         key=lambda place: place.score,
     )
     return _move(found, -left, -top) if found.score >= least_cosine else None
@@ -115,12 +122,31 @@ def _move(place: Placement, right: float, down: float) -> Placement:
     return replace(place, left=place.left + right * place.scale, top=place.top + down * place.scale)
 
 
-def _search(rgb: FloatArray, mark: Mark, *, other_scales: bool) -> _Peak | None:
-    """The best place at the coarse size, if the mark is there at all."""
-    peaks = list(_peaks(rgb, mark, [1.0]))
+def _list_manners(rgb: FloatArray, mark: Mark) -> tuple[Manner, Manner]:
+    """Both ways of drawing outlines: which one tells more depends on what is behind the mark."""
+    weights = choose_weights(mark, rgb[::4, ::4].mean(axis=(0, 1), dtype=np.float32))
+    return Manner(signed=True, weights=weights), Manner(signed=False, weights=weights)
+
+
+def _search(rgb: FloatArray, mark: Mark, least_deviations: float, *, other_scales: bool) -> _Peak | None:
+    """The best place at the coarse size, if the mark is there at all.
+
+    A large mark of small parts (a pattern) is looked for in larger sizes too, where they can be seen.
+    """
+    peaks: list[_Peak] = []
+    for long_px in COARSE_LONG_PX * np.array([1, 2, 4]):
+        peaks += _peaks(rgb, mark, [1.0], int(long_px))
+        best = max((peak.deviations for peak in peaks), default=0.0)
+        if long_px >= max(mark.alpha.shape) or best >= SURE_DEVIATIONS:
+            break
     if other_scales and max((peak.deviations for peak in peaks), default=0) < SURE_DEVIATIONS:
         peaks += _peaks(rgb, mark, _list_scales())
-    likely = [p for p in peaks if p.deviations >= LEAST_DEVIATIONS and p.place.score >= LEAST_COSINE]
+    likely = [
+        peak
+        for peak in peaks
+        if peak.deviations >= least_deviations + (OTHER_SCALE_DEVIATIONS if peak.place.scale != 1 else 0)
+        and peak.place.score >= LEAST_COSINE
+    ]
     return max(likely, key=lambda peak: peak.deviations, default=None)
 
 
@@ -129,11 +155,14 @@ def _list_scales() -> list[float]:
     return [LEAST_SCALE, *(SCALE_STEP**k for k in range(-steps, steps + 1) if k), MOST_SCALE]
 
 
-def _peaks(rgb: FloatArray, mark: Mark, scales: list[float]) -> Iterator[_Peak]:
+def _peaks(
+    rgb: FloatArray, mark: Mark, scales: list[float], coarse_px: int = COARSE_LONG_PX
+) -> Iterator[_Peak]:
     """The best place at each scale. The photograph is shrunk so that the mark has one size at all of them."""
+    manners = _list_manners(rgb, mark)
     for scale in scales:
-        for manner in MANNERS:
-            coarse = _look(rgb, mark, scale, manner)
+        for manner in manners:
+            coarse = _look(rgb, mark, scale, manner, coarse_px)
             if coarse is None:
                 continue
             at = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
@@ -162,10 +191,12 @@ class _Coarse:
         return Placement(left, top, self.scale, float(self.cosine[row, column]))
 
 
-def _look(rgb: FloatArray, mark: Mark, scale: float, manner: Manner) -> _Coarse | None:
+def _look(
+    rgb: FloatArray, mark: Mark, scale: float, manner: Manner, coarse_px: int = COARSE_LONG_PX
+) -> _Coarse | None:
     """Cosines at a size where the mark is as large as it must be; None where it does not fit at all."""
     height, width = rgb.shape[:2]
-    wanted = max(COARSE_LONG_PX / max(mark.alpha.shape), COARSE_SHORT_PX / min(mark.alpha.shape))
+    wanted = max(coarse_px / max(mark.alpha.shape), COARSE_SHORT_PX / min(mark.alpha.shape))
     reduced = min(1.0, wanted / scale)
     size = (max(1, round(width * reduced)), max(1, round(height * reduced)))
     small = rgb if reduced == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -189,13 +220,13 @@ def refine_place(
     leaves open. Its score is a cosine over the outline's pixels.
     """
     long_px = start.scale * max(mark.alpha.shape)
-    finest = _Close(rgb, mark, min(1.0, CLOSE_PX[-1] / long_px), manner.signed)
+    finest = _Close(rgb, mark, min(1.0, CLOSE_PX[-1] / long_px), manner)
     if reach_px is not None:
         return finest.rate(finest.climb(start, start.scale, reach_px))
     reach = int(np.ceil(2 * max(1.0, long_px / COARSE_LONG_PX))) + 1
     best, step = start, SCALE_STEP**0.5
     for size_px in CLOSE_PX:
-        close = _Close(rgb, mark, min(1.0, size_px / long_px), manner.signed)
+        close = _Close(rgb, mark, min(1.0, size_px / long_px), manner)
         while step > 1 + FINEST_PX / (close.reduced * long_px):
             scales = (best.scale / step, best.scale, best.scale * step)
             best = max((close.climb(best, s, reach) for s in scales), key=lambda place: place.score)
@@ -215,7 +246,7 @@ class _Close:
     rgb: FloatArray
     mark: Mark
     reduced: float
-    signed: bool
+    manner: Manner
 
     def climb(self, start: Placement, scale: float, reach_px: int) -> Placement:
         """The best place within `reach_px` of the start (their centres compared) at a scale."""
@@ -257,7 +288,7 @@ class _Close:
                 max(1, round(window.shape[0] * self.reduced)),
             )
             window = np.asarray(cv2.resize(window, size, interpolation=cv2.INTER_AREA), np.float32)
-        manner = Manner(soft=soft, signed=self.signed)
+        manner = replace(self.manner, soft=soft)
         outline = draw_outline(scale_mark(self.mark, scale * self.reduced), behind, manner)
         return draw_field(window, manner), outline, first_x, first_y
 

@@ -18,6 +18,8 @@ SOFT = 0.02
 CLOSE_SOFT = 0.08
 #: A pixel of a mark's field shorter than this part of its longest is no outline.
 LEAST_OUTLINE = 0.15
+#: A mark whose colour differs by less from what is behind it is looked at in grey.
+LEAST_APART = 0.1
 #: What takes part in a photograph's energy whatever it shows: a flat one must not be divided by nothing.
 LEAST_LENGTH = 0.08
 
@@ -26,12 +28,34 @@ LEAST_LENGTH = 0.08
 class Manner:
     """How fields are drawn. soft: a rise (of the picture's range, a pixel) that is pressed to one half.
 
+    weights: of red, green and blue in what is looked at, absolute values adding up to one.
     signed: whether it matters which side of an edge is the lighter one. A mark of middling colour is lighter
     than one part of a photograph and darker than another; then directions are doubled, which makes both one.
     """
 
     soft: float = SOFT
     signed: bool = True
+    weights: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+
+
+def choose_weights(mark: Mark, behind: FloatArray) -> tuple[float, float, float]:
+    """Weights of the channels under which a mark stands out most from a colour `behind` (3,).
+
+    A cyan mark is told best by how much less red it is than it is green and blue: edges of the scene, which
+    are grey for the most part, cancel.
+
+    >>> white = Mark(np.ones((1, 1), np.float32), np.ones((1, 1, 3), np.float32))
+    >>> [round(weight, 2) for weight in choose_weights(white, np.full(3, 0.5, np.float32))]
+    [0.33, 0.33, 0.33]
+    """
+    share = mark.alpha / max(1e-6, float(mark.alpha.sum()))
+    apart = (mark.rgb * share[..., None]).sum(axis=(0, 1)) - behind
+    length = float(np.abs(apart).sum())
+    if length < LEAST_APART:
+        return (1 / 3, 1 / 3, 1 / 3)
+    sign = -1 if apart.sum() < 0 else 1
+    red, green, blue = (sign * float(value) / length for value in apart)
+    return red, green, blue
 
 
 def draw_field(rgb: FloatArray, manner: Manner = Manner()) -> FloatArray:  # frozen
@@ -40,7 +64,7 @@ def draw_field(rgb: FloatArray, manner: Manner = Manner()) -> FloatArray:  # fro
     >>> draw_field(np.zeros((4, 4, 3), np.float32)).shape
     (4, 4, 2)
     """
-    grey = np.ascontiguousarray(rgb.mean(axis=2, dtype=np.float32))
+    grey = np.ascontiguousarray(rgb @ np.asarray(manner.weights, np.float32))
     right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)
     length = np.sqrt(right * right + down * down)

@@ -10,7 +10,7 @@ explain the photographs that it came from, or there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -42,7 +42,7 @@ from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.shared import estimate_shared_mark
-from cleanplate.remove.stamped import fit_mark
+from cleanplate.remove.stamped import fit_mark, lay_under
 from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Mark, Photo, Placement
 
 #: Photographs that are looked at first; pieces that are held at most; photographs that must share a mark.
@@ -57,6 +57,13 @@ FEWEST_PIECES = 16
 #: Boxes of the finder that are tried as templates, and how much of a photograph they may cover.
 MOST_TEMPLATES = 10
 MOST_BOX_SHARE = 0.5
+#: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
+#: made anew.
+REALIGNED = 1
+#: Pieces of scaled photographs are so much larger than the largest mark, unless the smallest mark would then
+#: have less than this scale.
+SHARPER = 1.5
+SMALLEST_SCALE = 0.52
 #: How often the margin round an outline is doubled because the mark goes on beyond it.
 MOST_GROWTHS = 3
 #: Round the outline so much is kept: a part of its shorter edge, at least so many pixels.
@@ -95,13 +102,15 @@ class _Lead:
     """What to look for on further photographs, at the size in which they are compared.
 
     outline: (h, w, 2). scaled: how photographs are scaled for that (see `consistent`); wanted: the edge that
-    they are scaled to, or what they are all scaled by. expected: where it is, or None: anywhere.
+    they are scaled to, or what they are all scaled by. expected: where it is, or None: anywhere. own_px:
+    pixels of a piece to one of that size.
     """
 
     outline: FloatArray
     scaled: str | None
     wanted: float
     expected: Consistent | None
+    own_px: float
 
     def factor(self, height: int, width: int) -> float:
         """What a photograph of this size is scaled by."""
@@ -142,6 +151,10 @@ def find_shared_mark(
     if pieces is None or is_stopping():
         return None
     mark = _estimate(pieces.crops, pieces.mask, attempt)
+    for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
+        assert mark is not None  # the range is empty then
+        pieces = replace(pieces, crops=[_realign(crop, mark) for crop in pieces.crops])
+        mark = _estimate(pieces.crops, pieces.mask, attempt) or mark
     if mark is None or not _explains(mark, pieces.crops):
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
@@ -177,7 +190,8 @@ def _find_by_gradients(sample: Sequence[Sampled]) -> _Lead | None:
         small, wanted = shrink_together(sample, scaled)
         found = find_consistent(small, rules)
         if found is not None and (best is None or found.strength > best[0].strength):
-            best = found, _Lead(found.field, scaled, wanted, found)
+            lead = _Lead(found.field, scaled, wanted, found, 1 / wanted)
+            best = found, replace(lead, own_px=_choose_own_px(lead, [size for _, size in sample]))
     return None if best is None else best[1]
 
 
@@ -193,7 +207,16 @@ def _find_by_boxes(sample: Sequence[Sampled], look: Look) -> _Lead | None:
             best, most = outline, count
         if most >= 0.7 * len(sample):
             break
-    return None if best is None else _Lead(best, None, wanted, None)
+    return None if best is None else _Lead(best, None, wanted, None, 1 / wanted)
+
+
+def _choose_own_px(lead: _Lead, sizes: Sequence[tuple[int, int]]) -> float:
+    """Where marks are scaled, pieces are larger than the largest of them, so that none loses its edges; but
+    not so large that the smallest one would be looked for in less than half that size."""
+    if lead.scaled is None:
+        return 1 / lead.wanted
+    own = sorted(1 / lead.factor(*size) for size in sizes)
+    return max(own[len(own) // 2], min(SHARPER * own[-1], own[0] / SMALLEST_SCALE))
 
 
 def _list_templates(found: Sequence[Detection | None]) -> list[tuple[int, Box]]:
@@ -222,14 +245,13 @@ class _Gatherer:
     """Cuts the pieces round a lead out of photographs.
 
     margin_px: what is kept round the outline; it grows until the mark ends inside, or a piece is larger than
-    half of the largest photograph, largest_px. own_px: pixels of a piece to one of the compared size.
+    half of the largest photograph, largest_px.
     """
 
     read: ReadPhoto
     lead: _Lead
     is_stopping: Callable[[], bool]
     margin_px: int = 0
-    own_px: float | None = None
     largest_px: int = 0
 
     def gather_all(self, paths: Sequence[Path]) -> _Pieces | None:
@@ -262,19 +284,17 @@ class _Gatherer:
             place = self.lead.locate(shrink(photo.rgb_u8, by))
             if place is None:
                 continue
-            self.own_px = self.own_px or 1 / by
-            reach_px = int(np.ceil(2 * self.own_px)) + 2
-            windows.append(self._cut(photo.rgb_u8, place, by, self.own_px, reach_px))
+            reach_px = int(np.ceil(2 * self.lead.own_px)) + 2
+            windows.append(self._cut(photo.rgb_u8, place, by, reach_px))
         if self.is_stopping() or len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
         crops, mask = lay_on_each_other(windows, reach_px, whole=self.lead.scaled is None)
         enough = len(crops) >= LEAST_SHARING and mask.any()
         return _Pieces(crops, mask, looked_at) if enough else None
 
-    def _cut(
-        self, rgb_u8: NDArray[np.uint8], place: Place, by: float, own_px: float, reach_px: int
-    ) -> Window:
+    def _cut(self, rgb_u8: NDArray[np.uint8], place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
+        own_px = self.lead.own_px
         height, width = self.lead.outline.shape[:2]
         least_px = int(MARGIN_SHARE * own_px * min(height, width))
         self.margin_px = self.margin_px or max(LEAST_MARGIN_PX, least_px)
@@ -317,6 +337,11 @@ def _estimate(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Atte
     if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
         return None
     return Mark(alpha, answer.rgb, answer.kind)
+
+
+def _realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:
+    laid = lay_under(crop_u8.astype(np.float32) / np.float32(255), mark)
+    return np.asarray(np.rint(laid * 255), np.uint8)
 
 
 def drop_faint(alpha: FloatArray, count: int) -> FloatArray:

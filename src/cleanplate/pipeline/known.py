@@ -37,6 +37,10 @@ from cleanplate.structures import (
 
 #: Opacities under this change nothing that can be seen.
 LEAST_OPACITY = 0.01
+#: A place that stands out so far from all others is looked at closely.
+LEAST_DEVIATIONS = 5.5
+#: What speaks for a mark so clearly decides alone; else what is still to be seen has a word.
+SURE_EVIDENCE = 0.8
 #: Of a mark that is seen in the input, the inverse may show at most this part.
 MOST_VISIBLE = 0.6
 CONTEXT_PX = 32
@@ -101,7 +105,7 @@ class KnownMarks:
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []
         for mark in self.marks:
-            for placement in find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE):
+            for placement in _find(rgb, mark):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
                 regions += [] if region is None else [region]
         if not regions:
@@ -111,6 +115,11 @@ class KnownMarks:
         return Taken(result, detection, tuple(regions))
 
 
+def _find(rgb: FloatArray, mark: Mark) -> list[Placement]:
+    """Where a mark may lie; whether it does is then seen from its opacity there."""
+    return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
+
+
 def _take_one(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: float
 ) -> Region | None:
@@ -118,6 +127,7 @@ def _take_one(
     fit = fit_mark(rgb, mark, placement)
     if fit is None or not fit.is_there:
         return None
+    sure = fit.evidence >= SURE_EVIDENCE
     placed = _lay(rgb.shape[0], rgb.shape[1], mark, fit)
     if placed is None:
         return None
@@ -125,7 +135,7 @@ def _take_one(
     marked = np.ascontiguousarray(rgb[box.slices])
     behind, changed = remove_known(marked, layer, noise=noise)
     visible = _compare(marked, behind, layer, changed)
-    if visible > MOST_VISIBLE:
+    if visible > MOST_VISIBLE and not sure:
         return None
     peak = np.iinfo(result.dtype).max
     rgb[box.slices] = behind

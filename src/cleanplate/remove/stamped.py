@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ CONTEXT_PX = 24
 #: Factors on the mark's opacity that are believed; the highest opacity that comes of them.
 LEAST_FACTOR, MOST_FACTOR = 0.2, 1.8
 MOST_OPACITY = 0.98
+#: A factor near the highest one is a mark of another kind, or none.
+LARGEST_FACTOR = 1.7
 #: Most marks are as opaque everywhere as in their file, up to this much (in logarithms); some come from a
 #: file of full opacity and are laid on at any. What the first are believed to be of all.
 USUAL_SPREAD = 0.07
@@ -35,7 +37,7 @@ LEAST_OPACITY = 0.01
 #: A larger piece of the photograph is looked at shrunk.
 MOST_PIXELS = 250_000
 #: The mark is there where it explains the gradients by so many nats a pixel of its outline.
-LEAST_EVIDENCE = 0.3
+LEAST_EVIDENCE = 0.45
 #: A rise of the opacity that makes a pixel part of the outline.
 OUTLINE = 0.04
 #: Pixels of a pair are so far apart: compression softens a mark's edges, but hardly the step across them.
@@ -48,6 +50,10 @@ SHIFTS = ((0, SPAN_PX), (SPAN_PX, 0))
 SOFT_PX = 1.0
 #: Standard deviation of what compression adds to a gradient at a mark's edge.
 NOISE = 0.008
+#: Steps to a better place that are taken at most, for each size of step.
+MOST_STEPS = 6
+#: A scale that is not exactly one may be settled.
+SCALE_UNSURE = 1e-6
 GOLDEN = 0.618034
 
 
@@ -62,7 +68,7 @@ class Fit:
     @property
     def is_there(self) -> bool:
         """Whether the photograph speaks for the mark at all."""
-        return self.evidence >= LEAST_EVIDENCE
+        return self.evidence >= LEAST_EVIDENCE and self.factor < LARGEST_FACTOR
 
 
 def fit_mark(rgb: FloatArray, mark: Mark, placement: Placement) -> Fit | None:
@@ -78,6 +84,26 @@ def fit_mark(rgb: FloatArray, mark: Mark, placement: Placement) -> Fit | None:
         return best
     settled = _settle(scene, best)
     return best if settled == placement else scene.fit_factor(settled)
+
+
+def lay_under(crop: FloatArray, mark: Mark) -> FloatArray:
+    """A crop moved and scaled by parts of a pixel, so that the mark on it lies exactly under `mark`.
+
+    crop: (h, w, 3) float32 in [0, 1], the mark's size; its mark lies there to about a pixel.
+    """
+    scene = _Scene.cut(crop, mark, Placement(0, 0))
+    fit = None if scene is None else scene.fit_factor(Placement(0, 0))
+    if scene is None or fit is None or not fit.is_there:
+        return crop
+    place = Placement(0, 0, 1 + SCALE_UNSURE)
+    for step in (0.5, 0.25, 0.12):
+        place, _ = _walk(scene, place, fit.factor, partial(_step_between, step=step))
+    right, down = (start + 0.5 * place.scale - 0.5 for start in (place.left, place.top))
+    affine = np.array([[place.scale, 0, right], [0, place.scale, down]], np.float32)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    size = (crop.shape[1], crop.shape[0])
+    moved = cv2.warpAffine(crop, affine, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(moved, 0, 1).astype(np.float32)
 
 
 def scale_opacity(mark: Mark, factor: float) -> Mark:
@@ -204,19 +230,62 @@ class _Sight:
 
 
 def _settle(scene: _Scene, best: Fit) -> Placement:
-    """Move by ever smaller parts of a pixel, and of the scale, as long as it explains more."""
-    place, cost = best.placement, _rate_place(scene, best.placement, best.factor)
+    """The place near by that explains most: at whole pixels and in a whole size, or between them."""
+    whole = _walk(scene, _round(scene.mark, best.placement), best.factor, _step_whole)
+    between = (best.placement, _rate_place(scene, best.placement, best.factor))
     for step in (0.5, 0.25, 0.12):
-        for name, by in (("left", step), ("top", step), ("scale", 2 * step / max(scene.mark.alpha.shape))):
-            if name == "scale" and place.scale == 1:
-                continue
-            for sign in (1, -1):
-                moved = _nudge(place, name, sign * by, scene.mark)
-                rated = _rate_place(scene, moved, best.factor)
-                if rated < cost:
-                    place, cost = moved, rated
-                    break
-    return place
+        between = _walk(scene, between[0], best.factor, partial(_step_between, step=step))
+    return whole[0] if whole[1] <= between[1] else between[0]
+
+
+def _walk(
+    scene: _Scene, start: Placement, factor: float, list_steps: Callable[[Mark, Placement], list[Placement]]
+) -> tuple[Placement, float]:
+    """(place, cost) where no step explains more."""
+    place, cost = start, _rate_place(scene, start, factor)
+    for _ in range(MOST_STEPS):
+        rated = [(moved, _rate_place(scene, moved, factor)) for moved in list_steps(scene.mark, place)]
+        moved, least = min(rated, key=lambda step: step[1])
+        if least >= cost:
+            break
+        place, cost = moved, least
+    return place, cost
+
+
+def _round(mark: Mark, placement: Placement) -> Placement:
+    """The placement at whole pixels, with a whole number of pixels across."""
+    width = mark.alpha.shape[1]
+    scale = 1.0 if placement.scale == 1 else max(1, round(width * placement.scale)) / width
+    left = placement.left + (placement.scale - scale) * width / 2
+    top = placement.top + (placement.scale - scale) * mark.alpha.shape[0] / 2
+    return replace(placement, left=float(round(left)), top=float(round(top)), scale=scale)
+
+
+def _step_whole(mark: Mark, place: Placement) -> list[Placement]:
+    """A pixel to every side, and a pixel larger or smaller, held at any corner."""
+    steps = [
+        replace(place, left=place.left + right, top=place.top + down)
+        for right, down in ((1, 0), (-1, 0), (0, 1), (0, -1))
+    ]
+    if place.scale == 1:
+        return steps
+    for by in (1, -1):
+        scale = place.scale + by / mark.alpha.shape[1]
+        steps += [
+            replace(place, scale=scale, left=place.left - right, top=place.top - down)
+            for right in (0, by)
+            for down in (0, by)
+        ]
+    return steps
+
+
+def _step_between(mark: Mark, place: Placement, step: float) -> list[Placement]:
+    """Part of a pixel to every side, and so much larger or smaller."""
+    steps = [_nudge(place, name, sign * step, mark) for name in ("left", "top") for sign in (1, -1)]
+    if place.scale != 1:
+        by = 2 * step / max(mark.alpha.shape)
+        steps += [_nudge(place, "scale", sign * by, mark) for sign in (1, -1)]
+    return steps
 
 
 def _rate_place(scene: _Scene, placement: Placement, factor: float) -> float:
