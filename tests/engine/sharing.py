@@ -43,9 +43,15 @@ def write_folder(
         clean[path] = rgb
         marked = rgb
         if mark is not None:
-            height, width = mark.alpha.shape
+            left, top = find_place(mark, size)
             off = rng.integers(-jitter_px, jitter_px + 1, 2)
-            placed = PlacedMark(mark, size[1] - width - 24 + int(off[0]), size[0] - height - 24 + int(off[1]))
+            placed = PlacedMark(mark, left + int(off[0]), top + int(off[1]))
             marked, _, _ = composite(rgb, [placed])
         path.write_bytes(encode_jpeg(np.rint(np.clip(marked, 0, 1) * 255).astype(np.uint8), 92))
     return clean
+
+
+def find_place(mark: Mark, size: tuple[int, int] = SIZE) -> tuple[int, int]:
+    """(left, top) of the mark on a photograph of this size, as `write_folder` puts it."""
+    height, width = mark.alpha.shape
+    return size[1] - width - 24, size[0] - height - 24

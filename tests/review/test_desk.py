@@ -2,16 +2,21 @@
 
 import json
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cleanplate.engine.run import repair_folder
+from cleanplate.engine.work import encode_mask
 from cleanplate.errors import OutputInUseError, UsageError
 from cleanplate.report import photo_id
-from cleanplate.review.desk import read_run_settings
+from cleanplate.review.desk import Desk, read_run_settings
 from cleanplate.settings import RepairSettings
+from cleanplate.structures import Mark
+from tests.engine.sharing import draw_mark, find_place, write_folder
 from tests.engine.simple import draw_photo, leftovers
 from tests.review.scene import (
     SETTINGS,
@@ -288,6 +293,50 @@ def test_one_mask_for_all_photographs_like_this_one(client, desk, ids, output):
         }
     for name in ("a.png", "faint.png", "large.png"):
         assert sha256(output / name) == before[name]
+
+
+def open_sharing_desk(folder: Path, mark: Mark | None) -> Desk:
+    """A desk over photographs in which the batch has found nothing, with a mark that they share or not."""
+    write_folder(folder / "in", 9, mark=mark)
+    return open_desk(run_batch(folder / "in", folder / "out"))
+
+
+def apply_painted(desk: Desk, painted: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(what was told of the mark, the other photographs' records) after one's mask was given to all."""
+    with desk.opened():
+        client, ids = open_client(desk), ids_by_name(desk)
+        assert paint(client, ids["00.jpg"], painted).is_success
+        assert len(act(client, ids["00.jpg"], "apply").json()["jobs"]) == 8
+        wait_for_queue(desk)
+        told = [data for name, data in read_events(desk) if name == "mark"]
+        assert len(told) == 1
+        return told[0], [client.get(f"/api/photos/{ids[f'{at:02}.jpg']}").json() for at in range(1, 9)]
+
+
+def test_the_mark_that_they_share_under_the_mask_is_inverted(tmp_path):
+    mark = draw_mark()
+    left, top = find_place(mark)
+    height, width = mark.alpha.shape
+    painted = np.zeros((200, 280), bool)
+    painted[top - 3 : top + height + 3, left - 3 : left + width + 3] = True
+    told, records = apply_painted(open_sharing_desk(tmp_path, mark), encode_mask(painted))
+    assert told["found"]["sharing"] >= 8
+    inverted = [record for record in records if "was inverted" in record["notes"][0]]
+    assert len(inverted) >= 7
+    assert all(region["method"] == "unblended" for record in inverted for region in record["regions"])
+    errors = []
+    for path, rgb in write_folder(tmp_path / "again", 9, mark=mark).items():
+        result = np.asarray(Image.open(tmp_path / "out" / path.name), np.float32) / 255
+        errors.append(float(((result - rgb)[painted] ** 2).mean()))
+    assert np.median(errors[1:]) < 0.002
+
+
+def test_where_they_share_none_the_mask_is_used_and_that_is_said(tmp_path):
+    painted = square_mask(280, 200, at=(100, 80), edge=40)
+    told, records = apply_painted(open_sharing_desk(tmp_path, None), painted)
+    assert told == {"found": None}
+    assert all("the mask was used" in record["notes"][0] for record in records)
+    assert all(region["method"] == "filled" for record in records for region in record["regions"])
 
 
 def test_masks_of_other_sizes_and_kinds_are_refused(client, ids):

@@ -46,9 +46,13 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ArrayMask:
-    """The same mask, (H, W) bool at the photograph's size, for whatever photograph is asked about."""
+    """The same mask, (H, W) bool at the photograph's size, for whatever photograph is asked about.
+
+    notes: what the photograph's owner should know.
+    """
 
     mask: BoolArray
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -64,7 +68,7 @@ class ArrayMask:
                 f"its mask has {width} x {height} pixels, the photograph {photo.width} x {photo.height}",
                 "give a mask of the photograph's size",
             )
-        return GivenMask(self.mask)
+        return GivenMask(self.mask, self.notes)
 
 
 @dataclass(frozen=True)

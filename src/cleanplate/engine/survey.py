@@ -150,12 +150,12 @@ def find_shared_mark(
     pieces = _Gatherer(read, lead, is_stopping).gather_all(paths)
     if pieces is None or is_stopping():
         return None
-    mark = _estimate(pieces.crops, pieces.mask, attempt)
+    mark = estimate_mark(pieces.crops, pieces.mask, attempt)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
         pieces = replace(pieces, crops=[_realign(crop, mark) for crop in pieces.crops])
-        mark = _estimate(pieces.crops, pieces.mask, attempt) or mark
-    if mark is None or not _explains(mark, pieces.crops):
+        mark = estimate_mark(pieces.crops, pieces.mask, attempt) or mark
+    if mark is None or not explains(mark, pieces.crops):
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
     trimmed, _, _ = trim_mark(Mark(mark.alpha, mark.rgb, kind))
@@ -263,7 +263,9 @@ class _Gatherer:
                 break
             self.margin_px *= 2
             pieces = self._gather(first)
-        if pieces is None or len(first) == len(paths) or len(pieces.crops) >= _count_most(pieces.mask.size):
+        if pieces is None or len(first) == len(paths):
+            return pieces
+        if len(pieces.crops) >= count_most_pieces(pieces.mask.size):
             return pieces
         taken = set(first)
         others = spread_evenly([path for path in paths if path not in taken], 2 * MOST_PIECES)
@@ -273,7 +275,7 @@ class _Gatherer:
         windows: list[Window] = []
         looked_at, reach_px = 0, 0
         for path in paths:
-            if self.is_stopping() or (windows and len(windows) >= _count_most(windows[0].inside.size)):
+            if self.is_stopping() or (windows and len(windows) >= count_most_pieces(windows[0].inside.size)):
                 break
             photo = self.read(path)
             if photo is None:
@@ -310,7 +312,7 @@ class _Gatherer:
         return window if own == size else resize_window(window, size)
 
 
-def _count_most(area_px: int) -> int:
+def count_most_pieces(area_px: int) -> int:
     """How many pieces of so many pixels are held."""
     return int(np.clip(MOST_PIXELS // area_px, FEWEST_PIECES, MOST_PIECES))
 
@@ -319,7 +321,8 @@ def _touches_edge(mask: BoolArray) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
-def _estimate(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
+def estimate_mark(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
+    """The mark on aligned crops; None where there is none, or it is opaque."""
     (answer,) = attempt(
         Request(
             stage="estimate",
@@ -361,7 +364,7 @@ def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
     return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
 
 
-def _explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
+def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
     """Whether most of the pieces speak for the mark."""
     checked = crops[:: max(1, len(crops) // MOST_CHECKED)]
     fits = [fit_mark(crop.astype(np.float32) / np.float32(255), mark, Placement(0, 0)) for crop in checked]

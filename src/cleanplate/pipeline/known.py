@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cleanplate.detect.mask import cover_share
-from cleanplate.detect.match import find_mark
+from cleanplate.detect.match import find_mark, find_near
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
@@ -39,6 +39,8 @@ from cleanplate.structures import (
 LEAST_OPACITY = 0.01
 #: A place that stands out so far from all others is looked at closely.
 LEAST_DEVIATIONS = 5.5
+#: So far from where it is expected a mark may lie.
+NEAR_PX = 6
 #: What speaks for a mark so clearly decides alone; else what is still to be seen has a word.
 SURE_EVIDENCE = 0.8
 #: Of a mark that is seen in the input, the inverse may show at most this part.
@@ -69,9 +71,15 @@ class Taken:
 
 @dataclass(frozen=True, eq=False)
 class KnownMarks:
-    """Takes marks off whose opacity and colour are known. marks: as they are in their files."""
+    """Takes marks off whose opacity and colour are known.
+
+    marks: as they are in their files. near: where alone they are looked for, in their own size; None:
+    anywhere. notes: what the owner of a photograph should know that they were taken off.
+    """
 
     marks: tuple[Mark, ...]
+    near: Placement | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +88,8 @@ class KnownMarks:
         for mark in self.marks:
             digest.update(repr(mark.alpha.shape).encode())
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
+        if self.near is not None:
+            digest.update(repr(self.near).encode())
         return f"known:{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
@@ -105,19 +115,21 @@ class KnownMarks:
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []
         for mark in self.marks:
-            for placement in _find(rgb, mark):
+            for placement in self._find(rgb, mark):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
                 regions += [] if region is None else [region]
         if not regions:
             return None
         mask = opacity > 0
         detection = _describe(mask, tuple(region.box for region in regions))
-        return Taken(result, detection, tuple(regions))
+        return Taken(result, replace(detection, notes=self.notes), tuple(regions))
 
-
-def _find(rgb: FloatArray, mark: Mark) -> list[Placement]:
-    """Where a mark may lie; whether it does is then seen from its opacity there."""
-    return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
+    def _find(self, rgb: FloatArray, mark: Mark) -> list[Placement]:
+        """Where a mark may lie; whether it does is then seen from its opacity there."""
+        if self.near is not None:
+            found = find_near(rgb, mark, self.near, NEAR_PX)
+            return [] if found is None else [found]
+        return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
 
 
 def _take_one(

@@ -221,7 +221,7 @@ def _add_photographs(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/photos/{photo_id}/apply", tags=["photographs"], status_code=202)
     def apply_mask(photo_id: Id, body: Annotated[ApplyBody, Body()] = ApplyBody()) -> Json:  # noqa: B008
-        """Give its painted mask to those, and queue them."""
+        """Give its painted mask, or the mark that they share under it, to those, and queue them."""
         jobs = desk.apply(photo_id, method=body.method, ids=body.ids)
         return {"jobs": [job.to_json() for job in jobs]}
 
@@ -273,6 +273,6 @@ def _add_run(app: FastAPI, desk: Desk, run: Run) -> None:
         after: Annotated[int | None, Query(ge=0)] = None,
         last: Annotated[str | None, Header(alias="last-event-id")] = None,
     ) -> StreamingResponse:
-        """Server-sent events: hello, photo, queue, job, run, sample, note, bye."""
+        """Server-sent events: hello, photo, queue, job, mark, run, sample, note, bye."""
         known = int(last) if last is not None and last.isascii() and last.isdecimal() else after
         return StreamingResponse(desk.feed.listen(known), media_type="text/event-stream")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.decisions import Verb
 from cleanplate.engine.events import Event
 from cleanplate.engine.lines import read_lines
+from cleanplate.engine.markedplace import PlacedMark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
 from cleanplate.images.discover import Source, name_outputs
@@ -26,6 +23,7 @@ from cleanplate.models.catalog import CATALOG
 from cleanplate.models.store import open_store
 from cleanplate.report import ReportPhoto
 from cleanplate.review.album import Album
+from cleanplate.review.alike import Alike, find_alike, list_sharing
 from cleanplate.review.feed import Feed
 from cleanplate.review.gallery import Gallery
 from cleanplate.review.masks import decode_mask, encode_mask, read_mask
@@ -37,14 +35,6 @@ from cleanplate.structures import BoolArray
 
 #: Why jobs wait while a run goes on in the same folder.
 RUN_GOES_ON = "the run is going on"
-
-
-@dataclass(frozen=True)
-class Alike:
-    """Photographs for which a mask fits. skipped: how many do not count, by the reason."""
-
-    ids: tuple[str, ...]
-    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 class Desk:
@@ -78,6 +68,7 @@ class Desk:
                 build=self._build,
                 emit=self.tell_event,
                 stopping=self._stopping.is_set,
+                tell_mark=self._tell_mark,
             )
             self.queue.release()
             self.tell_queue()
@@ -197,29 +188,16 @@ class Desk:
 
         Raises RefusalError where no mask is painted.
         """
-        photo = self.album.find(photo_id)
-        mask = self._load_mask(photo)
-        size, skipped, ids = mask.shape, Counter[str](), []
-        for other in self.album.list():
-            if other.id == photo.id:
-                continue
-            if (other.outcome.height, other.outcome.width) != size or not _is_marked_there(other, mask):
-                skipped["elsewhere"] += 1
-            elif self.album.is_decided(other):
-                skipped["decided"] += 1
-            elif self.queue.is_busy(other.id):
-                skipped["busy"] += 1
-            else:
-                ids.append((other.outcome.relative, other.id))
-        counts = {reason: skipped[reason] for reason in ("decided", "busy", "elsewhere")}
-        return Alike(tuple(other_id for _, other_id in sorted(ids)), counts)
+        mask = self._load_mask(self.album.find(photo_id))
+        return find_alike(self.album, photo_id, mask, self.queue.is_busy)
 
     def apply(
         self, photo_id: str, *, method: str | None = None, ids: Sequence[str] | None = None
     ) -> list[Job]:
         """Give the painted mask to all photographs like this one, or to some, and queue them.
 
-        Raises RefusalError.
+        Where they share the mark under it, that is worked out and inverted; else the mask alone is used. The
+        event "mark" and each photograph's notes say which of the two. Raises RefusalError.
         """
         alike = self.find_alike(photo_id).ids
         chosen = alike if ids is None else tuple(dict.fromkeys(ids))
@@ -231,7 +209,7 @@ class Desk:
         with _storing():
             for photo in photos:
                 self.album.paint(photo, png)
-        return self._queue([_make_job(photo, method=method, mask=True) for photo in photos])
+        return self._queue([_make_job(photo, method=method, mask=True, alike=True) for photo in photos])
 
     def cancel(self, number: int | None = None) -> None:
         """Take a waiting job out of the queue, or all of them. Raises RefusalError."""
@@ -253,17 +231,24 @@ class Desk:
         photo = self.album.find(job.id)
         assert self._redoer is not None  # the queue is held until there is one
         try:
+            mask = self._load_mask(photo) if job.mask else None
             wish = Wish(
                 self._find_source(photo),
                 self._make_settings(job.method, job.threshold),
                 keep=job.action is Action.KEEP,
-                mask=self._load_mask(photo) if job.mask else None,
+                mask=mask,
+                alike=list_sharing(self.album, mask) if mask is not None and job.alike else (),
             )
             self.album.put(self._redoer.do(wish, tell_stage))
             if job.action is Action.KEEP:
                 self._decide([self.album.find(job.id)], Verb.KEPT)
         except RefusalError as refusal:
             raise JobFailedError(refusal.cause, refusal.remedy) from refusal
+
+    def _tell_mark(self, found: PlacedMark | None) -> None:
+        """Tell all pages what came of working out a mark for the photographs like one."""
+        told = None if found is None else {"sharing": found.sharing, "looked_at": found.looked_at}
+        self.feed.publish("mark", {"found": told})
 
     def _tell_job(self, job: Job) -> None:
         """Tell of a job that has begun, come to its next stage or ended."""
@@ -362,6 +347,7 @@ def _make_job(
     method: str | None = None,
     threshold: float | None = None,
     mask: bool = False,
+    alike: bool = False,
 ) -> Job:
     return Job(
         id=photo.id,
@@ -370,13 +356,8 @@ def _make_job(
         method=method,
         threshold=threshold,
         mask=mask,
+        alike=alike,
     )
-
-
-def _is_marked_there(photo: ReportPhoto, mask: BoolArray) -> bool:
-    """Whether a mark was found where the mask is; also where none was found at all: it was overlooked."""
-    regions = photo.outcome.regions
-    return not regions or any(bool(np.any(mask[region.box.slices])) for region in regions)
 
 
 @contextmanager

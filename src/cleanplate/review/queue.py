@@ -42,7 +42,8 @@ class Job:
     """What is to be done with one photograph, and how far that is.
 
     id, name: the photograph's. method, threshold: the settings `inpaint` and `threshold`, None: the run's.
-    mask: whether its painted mask says where the mark is. stage: "read", "repair" or "write" while it runs.
+    mask: whether its painted mask says where the mark is; alike: whether the mark under it is first worked
+    out from all photographs like this one. stage: "read", "estimate", "repair" or "write" while it runs.
     """
 
     job: int = 0
@@ -52,6 +53,7 @@ class Job:
     method: str | None = None
     threshold: float | None = None
     mask: bool = False
+    alike: bool = False
     state: State = State.WAITING
     stage: str | None = None
     cause: str | None = None

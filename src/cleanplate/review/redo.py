@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,16 +15,19 @@ from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.decisions import REVIEWED
 from cleanplate.engine.events import Event, EventStream, PhotoFinished
 from cleanplate.engine.journal import History, HistoryReader
+from cleanplate.engine.markedplace import PlacedMark, find_mark_at
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.plan import make_job
 from cleanplate.engine.policy import Policy, choose_policy
 from cleanplate.engine.records import Receipt
+from cleanplate.engine.sharedmark import make_reader
 from cleanplate.engine.work import Failed, Ledger, Workbench, explain
 from cleanplate.engine.workspace import Workspace
-from cleanplate.errors import CleanplateError
+from cleanplate.errors import CleanplateError, TooLittleMemoryError
 from cleanplate.images.discover import Source
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.base import Pipeline
+from cleanplate.pipeline.known import KnownMarks
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.review.queue import JobFailedError
 from cleanplate.settings import RepairSettings
@@ -31,6 +35,11 @@ from cleanplate.structures import BoolArray, Detection, Outcome, Photo, Repair, 
 
 Item = TypeVar("Item")
 BuildPipeline = Callable[[RepairSettings], Pipeline]
+
+#: What a photograph's notes say of how the mark under a mask that was painted on another one was removed.
+INVERTED = "the mark that {sharing} of {looked_at} photographs share under the painted mask was inverted"
+NOT_SHARED = "no mark could be worked out that photographs share under the painted mask: the mask was used"
+NOT_HERE = "the mark that photographs share under the painted mask was not seen here: the mask was used"
 
 
 class KeepOriginal:
@@ -70,20 +79,23 @@ class Wish:
     """What is to become of one photograph.
 
     source: where it is and what its result is called. keep: its original is the result. settings: how it is
-    done again. mask: (H, W) bool, where its mark is; None: it is looked for.
+    done again. mask: (H, W) bool, where its mark is; None: it is looked for. alike: photographs that may
+    share the mark under it, from which that is worked out, to be inverted instead; empty: the mask is all.
     """
 
     source: Source
     settings: RepairSettings
     keep: bool = False
     mask: BoolArray | None = None
+    alike: tuple[Path, ...] = ()
 
 
 class Redoer:
     """Does photographs again, one at a time, on one thread.
 
     journal: of the output folder, which must be held. settings: the run's; `Wish.settings` differ from them
-    in `inpaint` and `threshold` alone. build: makes pipelines.
+    in `inpaint` and `threshold` alone. build: makes pipelines. tell_mark: hears what came of working out a
+    mark that photographs share, None where there is none.
     """
 
     def __init__(
@@ -95,6 +107,7 @@ class Redoer:
         build: BuildPipeline = build_pipeline,
         emit: Callable[[Event], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
+        tell_mark: Callable[[PlacedMark | None], None] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._ledger = _ResultsOnly(journal)
@@ -102,6 +115,8 @@ class Redoer:
         self._build = build
         self._emit = emit
         self._stopping = stopping
+        self._tell_mark = tell_mark
+        self._worked_out: tuple[str, PlacedMark | None] | None = None
         self._history = HistoryReader(workspace.journal)
         self._policy: Policy | None = None
 
@@ -117,7 +132,7 @@ class Redoer:
         job = make_job(0, wish.source, self._workspace, self._read_history(), overwrite=False)
         # Masks are kept, so that the page can show what was changed.
         settings = dataclasses.replace(wish.settings, save_masks=True, dry_run=False, profile=None)
-        pipeline = self._choose_pipeline(wish, settings)
+        pipeline = self._choose_pipeline(wish, settings, tell_stage)
         key = f"{REVIEWED}{settings.result_key}-{pipeline.fingerprint}"
         finished: list[Event] = []
         events = EventStream([finished.append])
@@ -142,7 +157,9 @@ class Redoer:
         except OSError as error:
             raise JobFailedError(*explain(error)) from error
 
-    def _choose_pipeline(self, wish: Wish, settings: RepairSettings) -> Pipeline:
+    def _choose_pipeline(
+        self, wish: Wish, settings: RepairSettings, tell_stage: Callable[[str], None]
+    ) -> Pipeline:
         if wish.keep:
             return KeepOriginal()
         pipeline = self._build(settings)
@@ -150,7 +167,34 @@ class Redoer:
             return pipeline
         if not isinstance(pipeline, MarkRepair):
             raise JobFailedError("this way of repairing takes no painted masks", "do it again without one")
-        return dataclasses.replace(pipeline, detector=GivenDetector((ArrayMask(wish.mask),)))
+        if not wish.alike:
+            return dataclasses.replace(pipeline, detector=GivenDetector((ArrayMask(wish.mask),)))
+        found = self._work_out(wish.alike, wish.mask, tell_stage)
+        detector = GivenDetector((ArrayMask(wish.mask, (NOT_SHARED if found is None else NOT_HERE,)),))
+        return dataclasses.replace(pipeline, detector=detector, known=_know(found))
+
+    def _work_out(
+        self, paths: Sequence[Path], mask: BoolArray, tell_stage: Callable[[str], None]
+    ) -> PlacedMark | None:
+        """The mark that photographs share under a mask: once for all photographs that it was given to."""
+        key = ArrayMask(mask).fingerprint
+        if self._worked_out is None or self._worked_out[0] != key:
+            tell_stage("estimate")
+            try:
+                found = find_mark_at(
+                    paths,
+                    mask,
+                    read=make_reader(self._settings),
+                    attempt=self._find_policy().attempt,
+                    is_stopping=self._stopping,
+                )
+            except TooLittleMemoryError:
+                found = None
+            if self._stopping():
+                raise JobFailedError("the server is ending", "ask for it again")
+            self._worked_out = (key, found)
+            self._tell_mark(found)
+        return self._worked_out[1]
 
     def _find_policy(self) -> Policy:
         if self._policy is None:
@@ -158,6 +202,13 @@ class Redoer:
                 self._settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping
             )
         return self._policy
+
+
+def _know(found: PlacedMark | None) -> KnownMarks | None:
+    if found is None:
+        return None
+    note = INVERTED.format(sharing=found.sharing, looked_at=found.looked_at)
+    return KnownMarks((found.mark,), near=found.placement, notes=(note,))
 
 
 def _want(item: Item | Failed) -> Item:

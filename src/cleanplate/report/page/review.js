@@ -37,6 +37,7 @@ export class Review {
     on("photo", (photo) => store.replace(photo));
     on("queue", (queue) => this.takeQueue(queue));
     on("job", (job) => this.takeJob(job));
+    on("mark", ({ found }) => this.complain(found ? say("mark_worked_out", { sharing: number(found.sharing), count: number(found.looked_at) }) : say("mark_not_shared")));
     on("run", (run) => this.takeRun(run));
     on("sample", (sample) => this.takeSample(sample));
     on("note", (note) => this.takeNote(note));

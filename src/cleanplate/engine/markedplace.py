@@ -1,0 +1,92 @@
+"""Working out the mark that photographs of one size share at a place that a person has pointed at.
+
+The same steps as in `survey`, without its search: where to look is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cleanplate.detect.gather import Window, cut_inside, cut_window, lay_on_each_other
+from cleanplate.engine.survey import (
+    LEAST_MARGIN_PX,
+    LEAST_SHARE,
+    LEAST_SHARING,
+    MARGIN_SHARE,
+    ReadPhoto,
+    count_most_pieces,
+    estimate_mark,
+    explains,
+    spread_evenly,
+)
+from cleanplate.marks.files import FIXED_SIZE
+from cleanplate.marks.place import trim_mark
+from cleanplate.models.request import Attempt
+from cleanplate.structures import BoolArray, Box, Mark, Photo, Placement
+
+#: A mark lies so far from its place on another photograph at most.
+REACH_PX = 6
+#: What a person has painted over may end so much inside the mark's soft edge.
+LOOSE_PX = 4
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedMark:
+    """A mark that `sharing` of the photographs that were looked at carry, and where it lies on them."""
+
+    mark: Mark
+    placement: Placement
+    looked_at: int
+    sharing: int
+
+
+def find_mark_at(
+    paths: Sequence[Path],
+    painted: BoolArray,
+    *,
+    read: ReadPhoto,
+    attempt: Attempt,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> PlacedMark | None:
+    """The mark that photographs share under a mask, or None; None also when it was stopped.
+
+    painted: (H, W) bool, of the photographs' size; those of another size are passed over. What they share
+    outside it is left alone. read, attempt: as for `find_shared_mark`.
+    """
+    if len(paths) < LEAST_SHARING or not painted.any():
+        return None
+    box = _grow(painted)
+    windows: list[Window] = []
+    for path in spread_evenly(paths, count_most_pieces(box.area)):
+        photo = None if is_stopping() else read(path)
+        if photo is not None and (photo.height, photo.width) == painted.shape:
+            windows.append(_cut(photo, box, REACH_PX))
+    if len(windows) < LEAST_SHARING or is_stopping():
+        return None
+    crops, shared = lay_on_each_other(windows, REACH_PX, whole=True)
+    shared &= cv2.dilate(painted[box.slices].astype(np.uint8), np.ones((2 * LOOSE_PX + 1,) * 2, np.uint8)) > 0
+    if len(crops) < max(LEAST_SHARING, LEAST_SHARE * len(windows)) or not shared.any():
+        return None
+    mark = estimate_mark(crops, shared, attempt)
+    if mark is None or not explains(mark, crops):
+        return None
+    trimmed, left, top = trim_mark(Mark(mark.alpha, mark.rgb, FIXED_SIZE))
+    return PlacedMark(trimmed, Placement(box.left + left, box.top + top), len(windows), len(crops))
+
+
+def _grow(painted: BoolArray) -> Box:
+    """What is painted, with known pixels round it."""
+    rows, columns = np.nonzero(painted)
+    box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+    margin = max(LEAST_MARGIN_PX, int(MARGIN_SHARE * min(box.width, box.height)))
+    return box.grown(margin, painted.shape[1], painted.shape[0])
+
+
+def _cut(photo: Photo, box: Box, reach_px: int) -> Window:
+    place = (box.left - reach_px, box.top - reach_px, box.width + 2 * reach_px, box.height + 2 * reach_px)
+    return Window(cut_window(photo.rgb_u8, *place), cut_inside(photo.height, photo.width, *place))
