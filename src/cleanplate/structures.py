@@ -117,11 +117,13 @@ class Photo:
         files have three equal channels, CMYK and palette files are converted for looking.
     container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
         opaque to every other layer.
+    asked_again: whether it will be looked at a second time: what is found in it is then worth keeping.
     """
 
     path: Path
     rgb: RgbArray
     container: Any
+    asked_again: bool = False
 
     @property
     def height(self) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.detect.network import NetworkDetector
+from cleanplate.detect.recall import Recall
 from cleanplate.models.request import Item, Request, Result, plainly
 from cleanplate.structures import Box, Detection, Photo
 
@@ -153,3 +155,29 @@ def test_a_look_that_fails_ends_its_photograph_alone() -> None:
     marked, clean = detector().detect([photo(600, 800, Box(300, 200, 360, 230)), photo(600, 800)], fail_looks)
     assert marked is failure
     assert isinstance(clean, Detection)
+
+
+def test_what_it_will_be_shown_again_is_looked_at_once_and_found_just_as_well() -> None:
+    subject, plain = detector(working_size_px=128), detector(working_size_px=128)
+    shown = photo(300, 512, Box(100, 100, 300, 200))
+    first = found(subject.detect([replace(shown, asked_again=True)], plainly))[0]
+    looks = len(subject.network.seen)
+    other = photo(100, 150)
+    again, new = found(subject.detect([shown, other], plainly))
+    assert len(subject.network.seen) == looks + 1  # the other one's
+    (alone,) = found(plain.detect([shown], plainly))
+    assert np.array_equal(again.probability, alone.probability)
+    assert again.boxes == first.boxes == alone.boxes
+    assert new.boxes == ()
+    subject.detect([shown], plainly)  # the answer was given away
+    assert len(subject.network.seen) == 2 * looks + 1
+
+
+def test_of_many_answers_the_oldest_are_forgotten() -> None:
+    kept = Recall(most_bytes=3 * 64)
+    shown = [replace(photo(4, width), asked_again=True) for width in range(1, 6)]
+    for one in shown:
+        kept.keep(one, np.zeros((4, 4), np.float32))
+    assert [kept.take(one) is not None for one in shown] == [False, False, True, True, True]
+    kept.keep(photo(4, 4), np.zeros((4, 4), np.float32))
+    assert kept.take(photo(4, 4)) is None

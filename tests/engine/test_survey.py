@@ -65,6 +65,22 @@ def test_a_mark_that_lies_anywhere_is_worked_out_with_the_finders_help(tmp_path:
     assert found.sharing >= 8
 
 
+def test_the_finder_is_shown_photographs_as_the_run_shows_them(tmp_path: Path) -> None:
+    write_folder(tmp_path, 9)
+    shown: list[Photo] = []
+
+    def look(photos: Sequence[Photo]) -> list[Detection | None]:
+        shown.extend(photos)
+        return [None] * len(photos)
+
+    assert find(tmp_path, look) is None
+    assert [photo.path for photo in shown] == sorted(tmp_path.iterdir())
+    assert all(photo.asked_again for photo in shown)
+    first = read_photo(shown[0].path)
+    assert first is not None
+    assert np.array_equal(shown[0].rgb, first.rgb)
+
+
 @pytest.mark.parametrize("count", [5, 12])
 def test_where_none_is_shared_none_is_found(tmp_path: Path, count: int) -> None:
     write_folder(tmp_path, count)

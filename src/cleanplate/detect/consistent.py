@@ -108,10 +108,11 @@ def find_consistent(photos_u8: Sequence[NDArray[np.uint8]], rules: Sequence[Rule
     photos_u8: (H, W, 3) uint8, at the size in which they are compared, which `rules` must agree with.
     """
     fields = [draw_field(photo.astype(np.float32) / np.float32(255)) for photo in photos_u8]
+    squares = [_square(field) for field in fields]
     canvas = (min(f.shape[0] for f in fields), min(f.shape[1] for f in fields))
     best: Consistent | None = None
     for rule in rules:
-        found = _judge(fields, canvas, rule)
+        found = _judge(fields, squares, canvas, rule)
         if found is not None and (best is None or found.strength > best.strength):
             best = found
     return best
@@ -139,7 +140,7 @@ def find_outline(fields: Sequence[FloatArray]) -> BoolArray:
     energy = np.zeros(fields[0].shape[:2], np.float32)
     for field in fields:
         total += field
-        energy += (field * field).sum(axis=2)
+        energy += _square(field)
     return _tell_chance(total, energy, len(fields))
 
 
@@ -148,7 +149,7 @@ def extend_outline(outline: BoolArray, fields: Sequence[FloatArray]) -> BoolArra
     total, energy = np.zeros(fields[0].shape, np.float32), np.zeros(outline.shape, np.float32)
     for field in fields:
         total += field
-        energy += (field * field).sum(axis=2)
+        energy += _square(field)
     squared, usual = _soften(total, energy, len(fields))
     consistent = cv2.blur(squared / usual, (NEAR_PX, NEAR_PX))
     weak = consistent > max(LEAST_BESIDE / len(fields), LEAST_SQUARE_BESIDE)
@@ -185,14 +186,15 @@ def cover_outline(outline: BoolArray, close_px: int, grow_px: int) -> BoolArray:
     return inner.astype(bool)
 
 
-def _judge(fields: Sequence[FloatArray], canvas: tuple[int, int], rule: Rule) -> Consistent | None:
+def _judge(
+    fields: Sequence[FloatArray], squares: Sequence[FloatArray], canvas: tuple[int, int], rule: Rule
+) -> Consistent | None:
     total = np.zeros((*canvas, 2), np.float32)
     energy = np.zeros(canvas, np.float32)
-    for field in fields:
+    for field, square in zip(fields, squares, strict=True):
         left, top = _offset(field.shape[0], field.shape[1], canvas, rule.anchor)
-        part = field[top : top + canvas[0], left : left + canvas[1]]
-        total += part
-        energy += (part * part).sum(axis=2)
+        total += field[top : top + canvas[0], left : left + canvas[1]]
+        energy += square[top : top + canvas[0], left : left + canvas[1]]
     outline = _tell_chance(total, energy, len(fields))
     if not outline.any():
         return None
@@ -217,7 +219,12 @@ def _soften(total: FloatArray, energy: FloatArray, count: int) -> tuple[FloatArr
     """(the square of the mean of `count` fields, the mean of their squares), both softened."""
     mean = np.asarray(cv2.GaussianBlur(total / np.float32(count), (0, 0), SOFT_PX), np.float32)
     usual = cv2.GaussianBlur(energy / np.float32(count), (0, 0), SOFT_PX) + np.float32(0.01)
-    return (mean * mean).sum(axis=2), np.asarray(usual, np.float32)
+    return _square(mean), np.asarray(usual, np.float32)
+
+
+def _square(field: FloatArray) -> FloatArray:
+    """(h, w): the square of a field's length."""
+    return np.asarray(field[..., 0] * field[..., 0] + field[..., 1] * field[..., 1], np.float32)
 
 
 def _offset(height: int, width: int, canvas: tuple[int, int], anchor: tuple[float, float]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cleanplate.detect.lattice import complete_pattern
 from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view
 from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
+from cleanplate.detect.recall import Recall
 from cleanplate.images.tensor import Layers, fetch_batch, resize, resize_to_long_side, stage_batch
 from cleanplate.models.request import Attempt, Request
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
@@ -30,7 +31,7 @@ class NetworkDetector:
 
     network: on `device`, in evaluation mode. fingerprint: of its weights. working_size_px: photographs with a
     longer edge are looked at in this size, smaller ones as they are. looks: how what is suspected is looked
-    at again. strong, weak: see `threshold_mask`.
+    at again. strong, weak: see `threshold_mask`. recall: what it said of photographs that are shown again.
     """
 
     network: Any
@@ -40,13 +41,25 @@ class NetworkDetector:
     looks: tuple[Look, ...] = LOOKS
     strong: float = STRONG
     weak: float = WEAK
+    recall: Recall = field(default_factory=Recall)
 
     def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:
         """One Detection a photograph, in order, or what ended that photograph alone."""
+        known = [self.recall.take(photo) for photo in photos]
+        new = [photo for photo, told in zip(photos, known, strict=True) if told is None]
+        answers = iter(self._find(new, attempt))
+        found = [next(answers) if told is None else told for told in known]
+        return [self._finish(photo, probability) for photo, probability in zip(photos, found, strict=True)]
+
+    def _find(self, photos: Sequence[Photo], attempt: Attempt) -> list[FloatArray | Exception]:
+        """The probabilities of each photograph, at the working size."""
         working = [resize_to_long_side(photo.rgb_u8, self.working_size_px) for photo in photos]
         found = self._look(working, attempt)
         found = self._look_again(photos, found, attempt)
-        return [self._finish(photo, probability) for photo, probability in zip(photos, found, strict=True)]
+        for photo, probability in zip(photos, found, strict=True):
+            if not isinstance(probability, Exception):
+                self.recall.keep(photo, probability)
+        return found
 
     def _look(self, pictures: Sequence[NDArray[np.uint8]], attempt: Attempt) -> list[FloatArray | Exception]:
         """The network's probabilities for each picture, those of a size together."""

@@ -13,15 +13,13 @@ import cv2
 import numpy as np
 
 from cleanplate.detect.gather import Window, cut_inside, cut_window, lay_on_each_other
+from cleanplate.engine.pieces import count_most_pieces, estimate_mark, explains
 from cleanplate.engine.survey import (
     LEAST_MARGIN_PX,
     LEAST_SHARE,
     LEAST_SHARING,
     MARGIN_SHARE,
     ReadPhoto,
-    count_most_pieces,
-    estimate_mark,
-    explains,
     spread_evenly,
 )
 from cleanplate.marks.files import FIXED_SIZE

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,25 +37,23 @@ from cleanplate.detect.gather import (
     resize_window,
 )
 from cleanplate.detect.outlines import draw_field
+from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
-from cleanplate.models.request import Attempt, Request
-from cleanplate.remove.shared import estimate_shared_mark
-from cleanplate.remove.stamped import fit_mark, lay_under
-from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Mark, Photo, Placement
+from cleanplate.models.request import Attempt
+from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Mark, Photo
 
-#: Photographs that are looked at first; pieces that are held at most; photographs that must share a mark.
+#: Photographs that are looked at first; photographs that must share a mark.
 FIRST_LOOK = 24
-MOST_PIECES = 300
 LEAST_SHARING = 6
 #: Of the photographs that are looked at, so many must carry the mark.
 LEAST_SHARE = 0.3
-#: Pixels of all pieces together: what the estimate takes a minute for on two cores. But never fewer pieces.
-MOST_PIXELS = 8_000_000
-FEWEST_PIECES = 16
 #: Boxes of the finder that are tried as templates, and how much of a photograph they may cover.
 MOST_TEMPLATES = 10
 MOST_BOX_SHARE = 0.5
+TEMPLATE_MARGIN_PX = 4
+#: Photographs that are held at once for the finder.
+LOOK_TOGETHER = 4
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
 REALIGNED = 1
@@ -68,21 +65,6 @@ SMALLEST_SCALE = 0.52
 MOST_GROWTHS = 3
 #: Round the outline so much is kept: a part of its shorter edge, at least so many pixels.
 MARGIN_SHARE, LEAST_MARGIN_PX = 0.3, 20
-#: A mark that lets less than this through gains nothing by being known; frames and letterboxes look like one.
-MOST_OPACITY = 0.93
-#: Opacities under this are what the estimate was wrong by.
-LEAST_OPACITY = 0.03
-#: What an estimate is wrong by, times the root of the count of photographs. Source: 7 to 24 photographs.
-DOUBT = 0.35
-#: A mark's soft edge reaches so far.
-EDGE_PX = 2
-#: A piece no pixel of which is more opaque than this part of the mark does not belong to it.
-FAINT = 0.4
-#: Photographs that are checked against the estimate, and how many of them it must explain.
-MOST_CHECKED = 24
-LEAST_EXPLAINED = 0.6
-#: Host bytes by pixel of a piece: itself, its scale, and the sums that all share.
-BYTES_BY_PIXEL = 24
 
 ReadPhoto = Callable[[Path], Photo | None]
 Look = Callable[[Sequence[Photo]], list[Detection | None]]
@@ -136,15 +118,18 @@ def find_shared_mark(
 ) -> SharedMark | None:
     """The mark that most of the photographs share, or None; None also when it was stopped.
 
-    read: a photograph, None where it cannot be read. look: what the finder finds in photographs. attempt:
-    what the estimate runs in.
+    read: a photograph, None where it cannot be read. look: what the finder finds in photographs, which are
+    asked about again where no mark is shared (`Photo.asked_again`). attempt: what the estimate runs in.
     """
     if len(paths) < LEAST_SHARING:
         return None
-    sample = _read_sample(paths, read, is_stopping)
+    read_paths, sample = _read_sample(paths, read, is_stopping)
     if len(sample) < LEAST_SHARING or is_stopping():
         return None
-    lead = _find_by_gradients(sample) or _find_by_boxes(sample, look)
+    lead = _find_by_gradients(sample)
+    if lead is None:
+        found = _look_at(read_paths, read, look, is_stopping)
+        lead = None if is_stopping() else _find_by_boxes(sample, found)
     if lead is None or is_stopping():
         return None
     pieces = _Gatherer(read, lead, is_stopping).gather_all(paths)
@@ -153,7 +138,7 @@ def find_shared_mark(
     mark = estimate_mark(pieces.crops, pieces.mask, attempt)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
-        pieces = replace(pieces, crops=[_realign(crop, mark) for crop in pieces.crops])
+        pieces = replace(pieces, crops=[realign(crop, mark) for crop in pieces.crops])
         mark = estimate_mark(pieces.crops, pieces.mask, attempt) or mark
     if mark is None or not explains(mark, pieces.crops):
         return None
@@ -173,15 +158,38 @@ def spread_evenly(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[at * len(paths) // count] for at in range(count)]
 
 
-def _read_sample(paths: Sequence[Path], read: ReadPhoto, is_stopping: Callable[[], bool]) -> list[Sampled]:
-    """(photograph, no longer than WORKING_PX; its own size) of the first look."""
-    sample = []
+def _read_sample(
+    paths: Sequence[Path], read: ReadPhoto, is_stopping: Callable[[], bool]
+) -> tuple[list[Path], list[Sampled]]:
+    """Of the first look the paths that can be read, and (photograph, no longer than WORKING_PX; its size)."""
+    read_paths, sample = [], []
     for path in spread_evenly(paths, FIRST_LOOK):
         photo = None if is_stopping() else read(path)
         if photo is not None:
             by = min(1.0, WORKING_PX / max(photo.width, photo.height))
+            read_paths.append(path)
             sample.append((shrink(photo.rgb_u8, by), (photo.height, photo.width)))
-    return sample
+    return read_paths, sample
+
+
+def _look_at(
+    paths: Sequence[Path], read: ReadPhoto, look: Look, is_stopping: Callable[[], bool]
+) -> list[tuple[float, int, Box]]:
+    """(score, place among the paths, box) of what the finder finds, surest first.
+
+    It is shown the photographs as the run will show them, a few at a time, so that its answers serve there.
+    """
+    boxes = []
+    for start in range(0, len(paths), LOOK_TOGETHER):
+        photos = [None if is_stopping() else read(path) for path in paths[start : start + LOOK_TOGETHER]]
+        there = [(start + at, photo) for at, photo in enumerate(photos) if photo is not None]
+        found = look([replace(photo, asked_again=True) for _, photo in there]) if there else []
+        for (at, _), detection in zip(there, found, strict=True):
+            if detection is None:
+                continue
+            most = MOST_BOX_SHARE * detection.mask.size
+            boxes += [(detection.score, at, box) for box in detection.boxes[:2] if box.area <= most]
+    return sorted(boxes, key=lambda entry: -entry[0])
 
 
 def _find_by_gradients(sample: Sequence[Sampled]) -> _Lead | None:
@@ -195,13 +203,17 @@ def _find_by_gradients(sample: Sequence[Sampled]) -> _Lead | None:
     return None if best is None else best[1]
 
 
-def _find_by_boxes(sample: Sequence[Sampled], look: Look) -> _Lead | None:
+def _find_by_boxes(sample: Sequence[Sampled], found: Sequence[tuple[float, int, Box]]) -> _Lead | None:
+    """The outline of one of the finder's boxes that lies on most of the photographs."""
+    if not found:
+        return None
     small, wanted = shrink_together(sample, None)
-    found = look([Photo(Path(str(at)), rgb, None) for at, rgb in enumerate(small)])
     fields = [draw_field(rgb.astype(np.float32) / np.float32(255)) for rgb in small]
     best, most = None, max(LEAST_SHARING, int(np.ceil(LEAST_SHARE * len(sample)))) - 1
-    for at, box in _list_templates(found):
-        outline, places = gather_around(fields, np.ascontiguousarray(fields[at][box.slices]))
+    for _, at, box in found[:MOST_TEMPLATES]:
+        height, width = fields[at].shape[:2]
+        template = fields[at][_shrink_box(box, wanted).grown(TEMPLATE_MARGIN_PX, width, height).slices]
+        outline, places = gather_around(fields, np.ascontiguousarray(template))
         count = sum(place is not None for place in places)
         if count > most:
             best, most = outline, count
@@ -219,16 +231,10 @@ def _choose_own_px(lead: _Lead, sizes: Sequence[tuple[int, int]]) -> float:
     return max(own[len(own) // 2], min(SHARPER * own[-1], own[0] / SMALLEST_SCALE))
 
 
-def _list_templates(found: Sequence[Detection | None]) -> list[tuple[int, Box]]:
-    """(photograph, box) of the surest detections."""
-    boxes = [
-        (detection.score, at, box.grown(4, detection.mask.shape[1], detection.mask.shape[0]))
-        for at, detection in enumerate(found)
-        if detection is not None
-        for box in detection.boxes[:2]
-        if box.area <= MOST_BOX_SHARE * detection.mask.size
-    ]
-    return [(at, box) for _, at, box in sorted(boxes, key=lambda entry: -entry[0])[:MOST_TEMPLATES]]
+def _shrink_box(box: Box, by: float) -> Box:
+    """A box on a photograph that was scaled."""
+    left, top = int(box.left * by), int(box.top * by)
+    return Box(left, top, max(left + 1, round(box.right * by)), max(top + 1, round(box.bottom * by)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,61 +318,5 @@ class _Gatherer:
         return window if own == size else resize_window(window, size)
 
 
-def count_most_pieces(area_px: int) -> int:
-    """How many pieces of so many pixels are held."""
-    return int(np.clip(MOST_PIXELS // area_px, FEWEST_PIECES, MOST_PIECES))
-
-
 def _touches_edge(mask: BoolArray) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
-
-
-def estimate_mark(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
-    """The mark on aligned crops; None where there is none, or it is opaque."""
-    (answer,) = attempt(
-        Request(
-            stage="estimate",
-            network=None,
-            items=[crops],
-            shape=lambda batch, _tile: (batch, 3, *mask.shape),
-            run=lambda items, _tile: [estimate_shared_mark(item, mask) for item in items],
-            item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
-        )
-    )
-    if isinstance(answer, Exception):
-        raise answer
-    alpha = drop_faint(answer.alpha, len(crops))
-    body = alpha[alpha > 0.3 * float(alpha.max(initial=0))]
-    if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
-        return None
-    return Mark(alpha, answer.rgb, answer.kind)
-
-
-def _realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:
-    laid = lay_under(crop_u8.astype(np.float32) / np.float32(255), mark)
-    return np.asarray(np.rint(laid * 255), np.uint8)
-
-
-def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
-    """The opacity without what an estimate from so many photographs may be wrong by, away from the mark.
-
-    >>> drop_faint(np.array([[0.5, 0.1, 0.1, 0.1, 0.1]], np.float32), 9).round(1).tolist()
-    [[0.5, 0.10000000149011612, 0.10000000149011612, 0.0, 0.0]]
-    """
-    least = max(LEAST_OPACITY, DOUBT / np.sqrt(count))
-    surely = (alpha > 2 * least).astype(np.uint8)
-    near = cv2.dilate(surely, np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
-    kept = (alpha > LEAST_OPACITY) & (near | (alpha > least))
-    labels = cv2.connectedComponents(kept.astype(np.uint8))[1]
-    strong = np.zeros(int(labels.max()) + 1, bool)
-    if kept.any():
-        strong[np.unique(labels[alpha > FAINT * float(np.percentile(alpha[kept], 90))])] = True
-    return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
-
-
-def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
-    """Whether most of the pieces speak for the mark."""
-    checked = crops[:: max(1, len(crops) // MOST_CHECKED)]
-    fits = [fit_mark(crop.astype(np.float32) / np.float32(255), mark, Placement(0, 0)) for crop in checked]
-    good = sum(fit is not None and fit.is_there for fit in fits)
-    return good >= LEAST_EXPLAINED * len(checked)

@@ -1,0 +1,91 @@
+"""The mark on pieces of photographs that are laid on each other, and whether it explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.models.request import Attempt, Request
+from cleanplate.remove.shared import estimate_shared_mark
+from cleanplate.remove.stamped import fit_mark, lay_under
+from cleanplate.structures import BoolArray, FloatArray, Mark, Placement
+
+#: Pieces that are held at most.
+MOST_PIECES = 300
+#: Pixels of all pieces together: what the estimate takes a minute for on two cores. But never fewer pieces.
+MOST_PIXELS = 8_000_000
+FEWEST_PIECES = 16
+#: A mark that lets less than this through gains nothing by being known; frames and letterboxes look like one.
+MOST_OPACITY = 0.93
+#: Opacities under this are what the estimate was wrong by.
+LEAST_OPACITY = 0.03
+#: What an estimate is wrong by, times the root of the count of photographs. Source: 7 to 24 photographs.
+DOUBT = 0.35
+#: A mark's soft edge reaches so far.
+EDGE_PX = 2
+#: A piece no pixel of which is more opaque than this part of the mark does not belong to it.
+FAINT = 0.4
+#: Photographs that are checked against the estimate, and how many of them it must explain.
+MOST_CHECKED = 24
+LEAST_EXPLAINED = 0.6
+#: Host bytes by pixel of a piece: itself, its scale, and the sums that all share.
+BYTES_BY_PIXEL = 24
+
+
+def count_most_pieces(area_px: int) -> int:
+    """How many pieces of so many pixels are held."""
+    return int(np.clip(MOST_PIXELS // area_px, FEWEST_PIECES, MOST_PIECES))
+
+
+def estimate_mark(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
+    """The mark on aligned crops; None where there is none, or it is opaque."""
+    (answer,) = attempt(
+        Request(
+            stage="estimate",
+            network=None,
+            items=[crops],
+            shape=lambda batch, _tile: (batch, 3, *mask.shape),
+            run=lambda items, _tile: [estimate_shared_mark(item, mask) for item in items],
+            item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
+        )
+    )
+    if isinstance(answer, Exception):
+        raise answer
+    alpha = drop_faint(answer.alpha, len(crops))
+    body = alpha[alpha > 0.3 * float(alpha.max(initial=0))]
+    if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
+        return None
+    return Mark(alpha, answer.rgb, answer.kind)
+
+
+def realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:
+    laid = lay_under(crop_u8.astype(np.float32) / np.float32(255), mark)
+    return np.asarray(np.rint(laid * 255), np.uint8)
+
+
+def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
+    """The opacity without what an estimate from so many photographs may be wrong by, away from the mark.
+
+    >>> drop_faint(np.array([[0.5, 0.1, 0.1, 0.1, 0.1]], np.float32), 9).round(1).tolist()
+    [[0.5, 0.10000000149011612, 0.10000000149011612, 0.0, 0.0]]
+    """
+    least = max(LEAST_OPACITY, DOUBT / np.sqrt(count))
+    surely = (alpha > 2 * least).astype(np.uint8)
+    near = cv2.dilate(surely, np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
+    kept = (alpha > LEAST_OPACITY) & (near | (alpha > least))
+    labels = cv2.connectedComponents(kept.astype(np.uint8))[1]
+    strong = np.zeros(int(labels.max()) + 1, bool)
+    if kept.any():
+        strong[np.unique(labels[alpha > FAINT * float(np.percentile(alpha[kept], 90))])] = True
+    return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
+
+
+def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
+    """Whether most of the pieces speak for the mark."""
+    checked = crops[:: max(1, len(crops) // MOST_CHECKED)]
+    fits = [fit_mark(crop.astype(np.float32) / np.float32(255), mark, Placement(0, 0)) for crop in checked]
+    good = sum(fit is not None and fit.is_there for fit in fits)
+    return good >= LEAST_EXPLAINED * len(checked)
