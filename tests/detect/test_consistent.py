@@ -108,8 +108,35 @@ def test_pieces_are_laid_on_each_other(whole: bool) -> None:
         x, y = (int(v) for v in rng.integers(-3, 4, 2))
         picture = put(cut_photograph(number), 60 + x, 120 + y)
         windows.append(Window(picture[100:190, 40:260], np.ones((90, 220), bool)))
-    crops, mask = lay_on_each_other(windows, 4, whole=whole)
-    assert len(crops) >= 8
-    fields = [draw_field(crop / np.float32(255)) for crop in crops]
+    laid = lay_on_each_other(windows, 4, whole=whole)
+    assert len(laid.crops) >= 8
+    fields = [draw_field(crop / np.float32(255)) for crop in laid.crops]
     assert find_outline(fields).sum() > 500
-    assert 0.1 < mask.mean() < 0.7
+    assert 0.1 < laid.mask.mean() < 0.7
+    assert not laid.is_cut
+
+
+def test_a_mark_that_goes_on_where_few_photographs_do_is_cut() -> None:
+    windows = []
+    for number in range(10):
+        inside = np.ones((90, 220), bool)
+        inside[:, 130 if number < 6 else 220 :] = False
+        picture = put(cut_photograph(number), 60, 120)
+        windows.append(Window(np.where(inside[..., None], picture[100:190, 40:260], 0), inside))
+    laid = lay_on_each_other(windows, 4, whole=True)
+    assert laid.is_cut
+    assert not laid.mask[:, 130:].any()
+
+
+def test_lettering_as_light_as_what_is_behind_it_is_seen_by_its_colour() -> None:
+    windows = []
+    for number in range(10):
+        picture = put(cut_photograph(number), 60, 120)
+        grey = picture.mean(axis=2, keepdims=True)
+        tinted = (0.5 * grey + 0.5 * grey * np.array([0.2, 1.4, 1.4])).clip(0, 255)
+        where = np.zeros(picture.shape[:2], bool)
+        where[175:180, 60:200] = where[170:186, 90:94] = where[170:186, 150:154] = True
+        picture = np.where(where[..., None], tinted, picture).astype(np.uint8)
+        windows.append(Window(picture[100:200, 40:260], np.ones((100, 220), bool)))
+    laid = lay_on_each_other(windows, 4, whole=True)
+    assert laid.mask[75 - 4 : 80 - 4, 40:120].mean() > 0.8

@@ -13,6 +13,7 @@ from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.images.read import read
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
+from cleanplate.marks.sample import encode_jpeg
 from cleanplate.models.request import plainly
 from cleanplate.structures import Detection, FloatArray, Photo
 from tests.engine.sharing import draw_mark, write_folder
@@ -79,6 +80,26 @@ def test_the_finder_is_shown_photographs_as_the_run_shows_them(tmp_path: Path) -
     first = read_photo(shown[0].path)
     assert first is not None
     assert np.array_equal(shown[0].rgb, first.rgb)
+
+
+def test_a_pattern_that_goes_on_beyond_the_smaller_photographs_is_left_to_the_ordinary_way(
+    tmp_path: Path,
+) -> None:
+    one = draw_mark(0.6)
+    height, width = one.alpha.shape
+    alpha = np.tile(np.pad(one.alpha, ((8, 8), (10, 10))), (8, 4))
+    rgb = np.tile(np.pad(one.rgb, ((8, 8), (10, 10), (0, 0)), mode="edge"), (8, 4, 1))
+    for at, count in ((0, 12), (7, 12)):
+        folder = tmp_path / str(at)
+        for path, clean in write_folder(folder, count, grow_px=at).items():
+            shape = alpha[: clean.shape[0], : clean.shape[1], None]
+            marked = clean * (1 - shape) + shape * rgb[: clean.shape[0], : clean.shape[1]]
+            path.write_bytes(encode_jpeg(np.rint(marked.clip(0, 1) * 255).astype(np.uint8), 92))
+    found = find(tmp_path / "0")
+    assert found is not None
+    assert found.mark.alpha.shape[0] > 3 * height
+    assert found.mark.alpha.shape[1] > width
+    assert find(tmp_path / "7") is None
 
 
 @pytest.mark.parametrize("count", [5, 12])

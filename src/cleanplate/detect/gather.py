@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.consistent import cover_outline, extend_outline, find_outline
-from cleanplate.detect.outlines import CLOSE_SOFT, Manner, correlate, correlate_closely, draw_field
+from cleanplate.detect.outlines import CLOSE_SOFT, COLOURS, Manner, correlate, correlate_closely, draw_field
 from cleanplate.structures import BoolArray, FloatArray
 
 #: A photograph carries the outline where its cosine is at least so much, or, looked for everywhere, stands
@@ -25,6 +25,8 @@ ROUNDS = 4
 #: Gaps in an outline that are closed, and what its inside is grown by.
 CLOSE_PX = 7
 GROW_PX = 4
+#: A mark of which more than this part lies where fewer than half of the photographs have pixels is cut off.
+MOST_CUT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,20 @@ class Window:
         return np.where(self.inside[..., None], field, 0).astype(np.float32)
 
 
-def lay_on_each_other(
-    windows: Sequence[Window], reach_px: int, *, whole: bool
-) -> tuple[list[NDArray[np.uint8]], BoolArray]:
-    """(aligned crops, where the mark may lie in them). Windows that do not fit the others are left out.
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """Aligned crops of one size, and the mask where their mark may lie.
+
+    is_cut: whether the mark seems to go on where fewer than half of the photographs do, as a pattern does.
+    """
+
+    crops: list[NDArray[np.uint8]]
+    mask: BoolArray
+    is_cut: bool
+
+
+def lay_on_each_other(windows: Sequence[Window], reach_px: int, *, whole: bool) -> Laid:
+    """Pieces of photographs, aligned. Windows that do not fit the others are left out.
 
     windows: of one size, each off by up to `reach_px`; crops are smaller by that on every side.
     whole: whether marks were put at whole pixels, so that windows are only moved by those.
@@ -131,10 +143,24 @@ def lay_on_each_other(
         for window, (left, top), cosine in zip(windows, offsets, cosines, strict=True)
         if cosine >= 0.4 * typical
     ]
-    fields = [crop.draw_field(Manner()) for crop in crops]
-    mask = cover_outline(extend_outline(find_outline(fields), fields), CLOSE_PX, GROW_PX)
-    mask &= np.mean([crop.inside for crop in crops], axis=0) > 0.5
-    return [crop.rgb_u8 for crop in crops], mask
+    mask = _find_mask(crops)
+    there = np.mean([crop.inside for crop in crops], axis=0)
+    # Photographs of other sizes end a pixel earlier or later: that is no part in which they go on.
+    beyond = cv2.erode(((there > 0) & (there <= 0.5)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    is_cut = float((mask & beyond).sum()) > MOST_CUT * float(mask.sum())
+    return Laid([crop.rgb_u8 for crop in crops], mask & (there > 0.5), is_cut)
+
+
+def _find_mask(crops: Sequence[Window]) -> BoolArray:
+    """Where a mark may lie on aligned crops.
+
+    Lettering whose colour is as light as what is behind it has no outline in grey, but has one in colours.
+    """
+    grey = [crop.draw_field(Manner()) for crop in crops]
+    outline = find_outline(grey)
+    for manner in COLOURS:
+        outline |= find_outline([crop.draw_field(manner) for crop in crops])
+    return cover_outline(extend_outline(outline, grey), CLOSE_PX, GROW_PX)
 
 
 def cut_inside(

@@ -38,6 +38,12 @@ class Manner:
     weights: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
 
 
+#: One channel against the two others: grey edges cancel.
+COLOURS = tuple(
+    Manner(weights=weights) for weights in ((0.5, -0.25, -0.25), (-0.25, 0.5, -0.25), (-0.25, -0.25, 0.5))
+)
+
+
 def choose_weights(mark: Mark, behind: FloatArray) -> tuple[float, float, float]:
     """Weights of the channels under which a mark stands out most from a colour `behind` (3,).
 

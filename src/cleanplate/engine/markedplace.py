@@ -66,8 +66,9 @@ def find_mark_at(
             windows.append(_cut(photo, box, REACH_PX))
     if len(windows) < LEAST_SHARING or is_stopping():
         return None
-    crops, shared = lay_on_each_other(windows, REACH_PX, whole=True)
-    shared &= cv2.dilate(painted[box.slices].astype(np.uint8), np.ones((2 * LOOSE_PX + 1,) * 2, np.uint8)) > 0
+    laid = lay_on_each_other(windows, REACH_PX, whole=True)
+    near = cv2.dilate(painted[box.slices].astype(np.uint8), np.ones((2 * LOOSE_PX + 1,) * 2, np.uint8)) > 0
+    crops, shared = laid.crops, laid.mask & near
     if len(crops) < max(LEAST_SHARING, LEAST_SHARE * len(windows)) or not shared.any():
         return None
     mark = estimate_mark(crops, shared, attempt)

@@ -65,6 +65,8 @@ SMALLEST_SCALE = 0.52
 MOST_GROWTHS = 3
 #: Round the outline so much is kept: a part of its shorter edge, at least so many pixels.
 MARGIN_SHARE, LEAST_MARGIN_PX = 0.3, 20
+#: A mark that crosses more than this part of the edge of its pieces goes on beyond them.
+MOST_CROSSED = 0.05
 
 ReadPhoto = Callable[[Path], Photo | None]
 Look = Callable[[Sequence[Photo]], list[Detection | None]]
@@ -133,8 +135,8 @@ def find_shared_mark(
     if lead is None or is_stopping():
         return None
     pieces = _Gatherer(read, lead, is_stopping).gather_all(paths)
-    if pieces is None or is_stopping():
-        return None
+    if pieces is None or pieces.is_cut or _goes_on(pieces.mask) or is_stopping():
+        return None  # what is left of a mark that goes on is seen more than all of it
     mark = estimate_mark(pieces.crops, pieces.mask, attempt)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
@@ -239,11 +241,15 @@ def _shrink_box(box: Box, by: float) -> Box:
 
 @dataclass(frozen=True, eq=False)
 class _Pieces:
-    """Aligned crops, where the mark may lie in them, and how many photographs were looked at."""
+    """Aligned crops, where the mark may lie in them, and how many photographs were looked at.
+
+    is_cut: whether many photographs carry more of it than is to be seen here.
+    """
 
     crops: list[NDArray[np.uint8]]
     mask: BoolArray
     looked_at: int
+    is_cut: bool
 
 
 @dataclass(eq=False)
@@ -296,9 +302,9 @@ class _Gatherer:
             windows.append(self._cut(photo.rgb_u8, place, by, reach_px))
         if self.is_stopping() or len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
-        crops, mask = lay_on_each_other(windows, reach_px, whole=self.lead.scaled is None)
-        enough = len(crops) >= LEAST_SHARING and mask.any()
-        return _Pieces(crops, mask, looked_at) if enough else None
+        laid = lay_on_each_other(windows, reach_px, whole=self.lead.scaled is None)
+        enough = len(laid.crops) >= LEAST_SHARING and laid.mask.any()
+        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut) if enough else None
 
     def _cut(self, rgb_u8: NDArray[np.uint8], place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
@@ -316,6 +322,11 @@ class _Gatherer:
             cut_inside(rgb_u8.shape[0], rgb_u8.shape[1], round(left), round(top), *own),
         )
         return window if own == size else resize_window(window, size)
+
+
+def _goes_on(mask: BoolArray) -> bool:
+    """Whether much of the mask's edge is crossed, as by a pattern."""
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()) > MOST_CROSSED
 
 
 def _touches_edge(mask: BoolArray) -> bool:
