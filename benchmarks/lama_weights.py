@@ -26,7 +26,7 @@ class Published(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] and (N, 1, H, W) -> (N, 3, H, W)."""
-        fill: Tensor = self.model.generator(torch.cat([image * (1 - mask), mask], dim=1))
+        fill: Tensor = self.model.generator.model(torch.cat([image * (1 - mask), mask], dim=1))
         return mask * fill + (1 - mask) * image
 
 

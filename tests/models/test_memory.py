@@ -1,7 +1,9 @@
 """Predicted peaks against metered runs on the CPU."""
 
 import gc
+import inspect
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from cleanplate.device.meter import StorageMeter
-from cleanplate.models.memory import PeakPredictor, trace_peak_bytes
+from cleanplate.models.memory import PeakPredictor, identify_network, trace_peak_bytes
+from cleanplate.models.nets import strips
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.lama import Lama
 from cleanplate.models.nets.restorer import Restorer
@@ -105,9 +108,41 @@ def test_prediction_equals_the_metered_run_of_a_network_with_fourier_transforms(
 
 
 def test_prediction_equals_the_metered_run_of_the_full_lama():
-    network = Lama().eval().requires_grad_(False)
-    for shape in [(1, 4, 64, 96), (2, 4, 72, 40)]:
+    network = Lama().eval().requires_grad_(False).fold_norms()
+    for shape in [(1, 4, 64, 96), (2, 4, 72, 40), (1, 4, 328, 128)]:
         assert trace_peak_bytes(network, shape) == pytest.approx(measure_peak(network, shape), rel=0.01)
+
+
+@pytest.mark.parametrize("strip_pixels", [1, 1000, 5000])
+def test_prediction_equals_the_metered_run_in_strips(strip_pixels, monkeypatch):
+    monkeypatch.setattr(strips, "STRIP_PIXELS", strip_pixels)
+    network = Lama(width=8, blocks=2).eval().requires_grad_(False).fold_norms()
+    for shape in draw_shapes(25, channels=4, multiple=8, least=6, most=18):
+        measured = measure_peak(network, shape)
+        assert trace_peak_bytes(network, shape) == pytest.approx(measured, rel=0.01), shape
+
+
+def test_a_limit_of_what_is_predicted_is_enough_and_less_is_not(monkeypatch):
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 1500)
+    network = Lama(width=8, blocks=1).eval().requires_grad_(False).fold_norms()
+    for shape in draw_shapes(10, channels=4, multiple=8, least=6, most=14):
+        peak = trace_peak_bytes(network, shape)
+        run_within(peak + peak // 100, network, shape)
+        with pytest.raises(torch.OutOfMemoryError):
+            run_within(peak - peak // 100, network, shape)
+
+
+def run_within(budget_bytes, network, shape):
+    with torch.no_grad(), StorageMeter(budget_bytes=budget_bytes).metering():
+        network(torch.zeros(shape))
+
+
+def test_in_strips_lama_takes_a_quarter_of_the_bytes():
+    with torch.device("meta"):
+        network = Lama().eval().requires_grad_(False)
+    shape = (1, 4, 512, 768)
+    whole = trace_peak_bytes(network.generator.model, shape)
+    assert trace_peak_bytes(network.fold_norms(), shape) < whole / 4
 
 
 def test_half_precision_takes_half():
@@ -157,6 +192,14 @@ def test_a_network_outside_torch_has_measured_bytes():
 
     assert PeakPredictor().predict(OnnxSession(), (1, 3, 4, 4)) == 168
     assert PeakPredictor().predict(object(), (1, 3, 4, 4)) is None
+
+
+def test_a_network_is_known_by_the_code_that_its_parts_use_too(monkeypatch):
+    before = identify_network(Lama(width=4, blocks=0))
+    assert before is not None
+    path, read = Path(inspect.getsourcefile(strips)), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"" if self == path else read(self))
+    assert identify_network(Lama(width=4, blocks=0)) not in (before, None)
 
 
 def test_predictions_do_not_keep_networks_alive():

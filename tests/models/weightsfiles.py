@@ -21,7 +21,7 @@ class Wrapped(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """(N, 3, H, W) and (N, 1, H, W) -> (N, 3, H, W)."""
-        fill = self.model.generator(torch.cat([image * (1 - mask), mask], dim=1))
+        fill = self.model.generator.model(torch.cat([image * (1 - mask), mask], dim=1))
         return mask * fill + (1 - mask) * image
 
 

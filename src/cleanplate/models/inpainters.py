@@ -159,7 +159,7 @@ def _from_tensors(
 
 
 def _use_lama(lama: Lama, fingerprint: str, device: torch.device) -> Inpainter:
-    lama.to(device).eval().requires_grad_(False)
+    lama.to(device).eval().requires_grad_(False).fold_norms()
     return Inpainter(replace(SPECS["lama"], bytes_per_pixel=None), fingerprint, lama, lama)
 
 

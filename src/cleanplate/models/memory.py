@@ -192,15 +192,28 @@ def identify_network(network: nn.Module) -> str | None:
     digest = hashlib.sha256(f"{torch.__version__}\n{network!r}\n".encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {tensor.stride()}\n".encode())
-    for code in sorted({type(part).__module__ for part in network.modules()}):
-        if code.split(".")[0] == "torch":
-            continue
+    for code in sorted(_list_code(network)):
         try:
             file = inspect.getsourcefile(sys.modules[code])
             digest.update(Path(file or "").read_bytes())
         except (KeyError, TypeError, OSError):
             return None
     return digest.hexdigest()[:16]
+
+
+def _list_code(network: nn.Module) -> set[str]:
+    """Names of the modules with the code of a network's parts, and of those beside them that they use."""
+    found: set[str] = set()
+    waiting = [type(part).__module__ for part in network.modules()]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.split(".")[0] == "torch":
+            continue
+        found.add(name)
+        beside = name.rpartition(".")[0] + "."
+        used = (getattr(value, "__module__", None) for value in vars(sys.modules.get(name, torch)).values())
+        waiting += [other for other in used if isinstance(other, str) and other.startswith(beside)]
+    return found
 
 
 def _copy_to_meta(network: nn.Module) -> nn.Module:

@@ -67,8 +67,9 @@ class ModelFile:
 
 
 #: What the inpainting networks take. The bytes by pixel are for those that cannot be traced. LaMa's has room
-#: above the 676 that tracing our own network says; MI-GAN's and MAT's are assumed, not measured: their
-#: published weights were not at hand, and the guard goes on with less where they are too low.
+#: above the 676 that tracing it as published says (`benchmarks/lama_pass.py`); MI-GAN's and MAT's are
+#: assumed, not measured: their published weights were not at hand, and the guard goes on with less where they
+#: are too low.
 SPECS = {
     "lama": InpaintSpec(stride=8, least_px=16, bytes_per_pixel=1000),
     "migan": InpaintSpec(fixed_px=512, least_px=512, most_px=1024, bytes_per_pixel=1000),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cleanplate.models.nets import strips
 from cleanplate.models.nets.lama import FourierConvolution, Lama, ResidualBlock
 
 #: Tensors under `generator.` in the published big-lama checkpoint, and their numbers.
@@ -216,3 +217,46 @@ def test_a_residual_block_equals_numpys():
         ]
     for ours, part, before in zip(network(given), wanted, given, strict=True):
         np.testing.assert_allclose(ours[0].numpy(), part + before[0].numpy(), atol=1e-10)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """As trained: statistics and weights that leave nothing at a neutral value, answers of every size."""
+    torch.manual_seed(5)
+    network = Lama(width=8, blocks=3).eval().requires_grad_(False)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.3, 2)
+        elif name.endswith(("running_mean", "bias")):
+            tensor.normal_(0, 0.2)
+        elif tensor.dim() == 4:
+            tensor.mul_(2)
+    return network
+
+
+@pytest.mark.parametrize("strip_pixels", [1, 700, 1500, 1 << 15])
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 16, 16), (2, 24, 72), (1, 104, 16), (3, 40, 56)])
+def test_folded_and_in_strips_it_gives_what_it_gives_as_published(
+    trained, batch, height, width, strip_pixels, monkeypatch
+):
+    monkeypatch.setattr(strips, "STRIP_PIXELS", strip_pixels)
+    x = torch.rand(batch, 4, height, width)
+    wanted = trained.generator.model(x)
+    assert wanted.std() > 0.05
+    assert (trained.generator(x) - wanted).abs().max() < 1e-5
+    folded = copy.deepcopy(trained).fold_norms()
+    assert (folded.generator(x) - wanted).abs().max() < 1e-4
+    assert (folded.generator.model(x) - wanted).abs().max() < 1e-4
+    mask = (x[:, 3:] > 0.5).float()
+    filled = folded(x[:, :3], mask)
+    assert (filled - trained(x[:, :3], mask)).abs().max() < 1e-4
+    assert torch.equal(filled.where(mask == 0, 0), x[:, :3].where(mask == 0, 0))
+
+
+def test_folding_leaves_no_norm_and_can_be_repeated(trained):
+    folded = copy.deepcopy(trained).fold_norms()
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+    state = {name: tensor.clone() for name, tensor in folded.state_dict().items()}
+    again = folded.fold_norms().state_dict()
+    assert state.keys() == again.keys()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in state.items())

@@ -5,6 +5,9 @@ convolution is Chi et al. 2020, "Fast Fourier Convolution"), with names and size
 program has them: 989 tensors and 51,057,179 numbers under `generator.`, batch norms' counters and statistics
 included, so that the checkpoint "big-lama" should load by name. No weights are shipped, and none published
 have been loaded or run here.
+
+To fill, the norms are folded into the convolutions (`Lama.fold_norms`), and the layers at the ends, of 64
+channels at full size, run in strips (`strips`): a pass takes a quarter of the memory, with the same result.
 """
 
 from __future__ import annotations
@@ -16,9 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.models.nets.fold import fold_norm
+from cleanplate.models.nets.strips import Rows, Step, collect, convolve, count_rows, double
+
 #: Share of channels, from the last downsampling to the first upsampling, that are transformed as a whole.
 GLOBAL_SHARE = 0.75
 DOWNSAMPLINGS = 3
+#: Reach of the first and the last convolution, whose kernels are 7 wide.
+REACH = 3
 
 #: Local and global features of one picture, (N, C_local, H, W) and (N, C_global, H, W).
 Features = tuple[Tensor, Tensor | None]
@@ -34,7 +42,7 @@ class FourierUnit(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv_layer = nn.Conv2d(2 * channels, 2 * channels, 1, bias=False)
-        self.bn = nn.BatchNorm2d(2 * channels)
+        self.bn: nn.Module = nn.BatchNorm2d(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -63,8 +71,16 @@ class SpectralTransform(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         y = self.conv1(x)
-        out: Tensor = self.conv2(y + self.fu(y))
+        y += self.fu(y)
+        out: Tensor = self.conv2(y)
         return out
+
+    def fold_norms(self) -> None:
+        """Make its norms part of its convolutions."""
+        convolution, norm, rectifier = self.conv1
+        assert isinstance(convolution, nn.Conv2d)
+        self.conv1 = nn.Sequential(convolution, fold_norm(norm, [convolution]), rectifier)
+        self.fu.bn = fold_norm(self.fu.bn, [self.fu.conv_layer])
 
 
 class FourierConvolution(nn.Module):
@@ -102,10 +118,21 @@ class FourierConvolution(nn.Module):
             near_out += self.convg2l(far)
         if self.convl2g is None:
             return near_out, None
-        far_out: Tensor = self.convl2g(near)
-        if far is not None and self.convg2g is not None:
-            far_out += self.convg2g(far)
+        if far is None or self.convg2g is None:
+            return near_out, self.convl2g(near)
+        far_out: Tensor = self.convg2g(far)  # it takes most on its way, so it goes first
+        far_out += self.convl2g(near)
         return near_out, far_out
+
+    def fold_norms(self, near: nn.Module, far: nn.Module | None) -> tuple[nn.Module, nn.Module | None]:
+        """Fold the norms of its outputs, and its own; returns what is left of those two."""
+        near = fold_norm(near, [self.convl2l, self.convg2l])
+        if self.convl2g is not None:
+            last = None if self.convg2g is None else self.convg2g.conv2
+            far = fold_norm(far, [self.convl2g, last])
+        if self.convg2g is not None:
+            self.convg2g.fold_norms()
+        return near, far
 
 
 class NormedConvolution(nn.Module):
@@ -121,8 +148,8 @@ class NormedConvolution(nn.Module):
     ) -> None:
         super().__init__()
         self.ffc = FourierConvolution(inputs, outputs, kernel, stride, padding)
-        self.bn_l = nn.BatchNorm2d(outputs[0])
-        self.bn_g = nn.BatchNorm2d(outputs[1]) if outputs[1] else None
+        self.bn_l: nn.Module = nn.BatchNorm2d(outputs[0])
+        self.bn_g: nn.Module | None = nn.BatchNorm2d(outputs[1]) if outputs[1] else None
 
     def forward(self, features: Features | Tensor) -> Features:
         """Features, or a tensor of local ones alone -> features."""
@@ -131,6 +158,18 @@ class NormedConvolution(nn.Module):
         if self.bn_g is not None:
             far = F.relu(self.bn_g(far), inplace=True)
         return near, far
+
+    def fold_norms(self) -> None:
+        """Make its norms part of its convolutions."""
+        self.bn_l, self.bn_g = self.ffc.fold_norms(self.bn_l, self.bn_g)
+
+    def in_rows(self, given: Rows, padding: int) -> Rows:
+        """Local features' rows -> rows of all its features, the local ones first."""
+        steps: list[Step] = [(self.ffc.convl2l, lambda y: F.relu(self.bn_l(y), inplace=True))]
+        if self.ffc.convl2g is not None and self.bn_g is not None:
+            norm = self.bn_g
+            steps.append((self.ffc.convl2g, lambda y: F.relu(norm(y), inplace=True)))
+        return convolve(given, steps, padding)
 
 
 class ResidualBlock(nn.Module):
@@ -144,7 +183,9 @@ class ResidualBlock(nn.Module):
     def forward(self, features: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
         near, far = self.conv2(self.conv1(features))
-        return near + features[0], far + features[1]
+        near += features[0]
+        far += features[1]
+        return near, far
 
 
 class Join(nn.Module):
@@ -159,7 +200,8 @@ class Generator(nn.Module):
     """From a picture with a hole to a whole picture.
 
     forward: (N, 4, H, W), RGB in [0, 1] that is zero in the hole, and the mask -> (N, 3, H, W) in [0, 1].
-    A layer's place in `model` is part of its tensors' names in published files.
+    `model` is the same as a plain sequence, which takes four times the memory and can be trained or traced; a
+    layer's place in it is part of its tensors' names in published files.
     """
 
     def __init__(self, width: int, blocks: int) -> None:
@@ -186,11 +228,42 @@ class Generator(nn.Module):
             ]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Sigmoid()]
         self.model = nn.Sequential(*layers)
+        #: Channels of local and of global features.
+        self.parted = channels[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        y: Tensor = self.model(x)
-        return y
+        return self.fill(Rows(x.shape[2], lambda top, bottom: x[:, :, top:bottom]), x.shape[0], x.shape[3])
+
+    def fill(self, given: Rows, batch: int, width: int) -> Tensor:
+        """The same for an input made by rows. For networks in `eval()`: norms go by what they know."""
+        at_once = count_rows(batch, width)
+        rows = given
+        for layer in self.model:
+            if isinstance(layer, NormedConvolution):
+                rows = layer.in_rows(rows, REACH if rows is given else 1)
+        near, far = torch.split(collect(rows, at_once >> DOWNSAMPLINGS), [*self.parted], dim=1)
+        for layer in self.model:
+            if isinstance(layer, ResidualBlock):
+                near, far = layer((near, far))
+        rows = Rows(
+            near.shape[2], lambda top, bottom: torch.cat([near[:, :, top:bottom], far[:, :, top:bottom]], 1)
+        )
+        for place, layer in enumerate(self.model):
+            if isinstance(layer, nn.ConvTranspose2d):
+                rows = double(rows, layer, self.model[place + 1 : place + 3])
+        last, squash = self.model[-2], self.model[-1]
+        assert isinstance(last, nn.Conv2d)
+        return collect(convolve(rows, [(last, squash)], REACH), at_once)
+
+    def fold_norms(self) -> None:
+        """Make all norms part of the convolutions before them."""
+        for part in self.modules():
+            if isinstance(part, NormedConvolution):
+                part.fold_norms()
+        for place, layer in enumerate(self.model):
+            if isinstance(layer, nn.ConvTranspose2d):
+                self.model[place + 1] = fold_norm(self.model[place + 1], [layer])
 
 
 class Lama(nn.Module):
@@ -241,8 +314,22 @@ class Lama(nn.Module):
         if mask is None:
             picture, mask = picture[:, :3], picture[:, 3:]
         _check(picture, mask)
-        fill = self.generator(torch.cat([picture * (1 - mask), mask], dim=1))
+
+        def make(top: int, bottom: int) -> Tensor:
+            hole = mask[:, :, top:bottom]
+            return torch.cat([picture[:, :, top:bottom] * (1 - hole), hole], dim=1)
+
+        fill = self.generator.fill(Rows(picture.shape[2], make), picture.shape[0], picture.shape[3])
         return torch.lerp(picture, fill, mask)
+
+    def fold_norms(self) -> Lama:
+        """Make all batch norms part of the convolutions before them, in place: its tensors get other names.
+
+        Returns itself. The same result to float32's rounding, in less time and memory. Call it on a network
+        in `eval()` that is not trained further.
+        """
+        self.generator.fold_norms()
+        return self
 
 
 def _check(picture: Tensor, mask: Tensor) -> None:
