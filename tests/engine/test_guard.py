@@ -1,6 +1,7 @@
 """The guard on the virtual accelerator: what fits, what shrinks, what fails alone."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -103,6 +104,16 @@ def test_what_is_quickest_needs_one_prediction_for_many_shapes(monkeypatch):
         guard.attempt(Work(count=count, network=network).request)
     assert (1, 1, 512, 512) in traced
     assert len(traced) <= 3, "the round item, and a round batch for each size that is run"
+
+
+def test_where_there_is_room_one_prediction_does_for_all_single_pieces(monkeypatch):
+    traced = spy_on_traces(monkeypatch)
+    network = make_network()
+    guard = make_guard(VirtualAccelerator(64 * GIB))
+    for size in (40, 64, 600, 1300):
+        request = replace(Work(count=1, network=network).request, shape=lambda _b, _t, s=size: (1, 1, s, s))
+        assert guard.admission.fits(request, guard_size(1), guard.admission.read_budget())
+    assert traced == [(1, 1, 2048, 2048)]
 
 
 def test_what_is_quickest_without_a_traceable_network_goes_by_what_was_measured():

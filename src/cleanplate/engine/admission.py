@@ -92,13 +92,14 @@ class Admission:
     def fits(self, request: Request[Any, Any], size: Size, budget_bytes: int) -> bool:
         """Whether a piece fits into a budget.
 
-        What a larger shape's prediction shows already is not predicted again; and a larger, round shape is
-        tried first, so that there is something to show. A run sees many shapes and predicts a few.
+        What a larger shape's prediction shows already is not predicted again; and much larger and then round
+        shapes are tried first, so that there is something to show. A run sees many shapes and predicts a few.
         """
         if request.network is not None:
             shape = request.shape(size.batch, size.tile)
             left = (budget_bytes - self._count_staging(request, size)) / self._factor(request.network)
-            for find in (self.predictor.find_bound, self.predictor.predict_roomy):
+            predictor = self.predictor
+            for find in (predictor.find_bound, predictor.predict_generous, predictor.predict_roomy):
                 bound = find(request.network, shape)
                 if bound is not None and bound <= left:
                     return True

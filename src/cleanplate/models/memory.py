@@ -39,6 +39,8 @@ def trace_peak_bytes(network: nn.Module, shape: Sequence[int], dtype: torch.dtyp
 
 #: Edges that are predicted in place of smaller ones; the restorer's windows are that large at most.
 ROUND_EDGE_PX = 512
+#: Edge of the square that is predicted first: crops and photographs as networks see them are smaller.
+GENEROUS_EDGE_PX = 2048
 
 
 class PeakPredictor:
@@ -84,15 +86,33 @@ class PeakPredictor:
         >>> PeakPredictor().predict_roomy(nn.ReLU(), (3, 1, 16, 600)) == 2 * 4 * 4 * 512 * 1024
         True
         """
+        return self._try(network, _round_shape(shape), dtype)
+
+    def predict_generous(
+        self, network: Any, shape: Sequence[int], dtype: torch.dtype | None = None
+    ) -> int | None:
+        """The peak of one input of `GENEROUS_EDGE_PX` both ways: where that much is free, the only trace.
+
+        None where the shape is larger, or of several inputs, and as `predict_roomy`.
+
+        >>> PeakPredictor().predict_generous(nn.ReLU(), (1, 1, 16, 600)) == 2 * 4 * 2048 * 2048
+        True
+        """
+        batch, channels, height, width = shape
+        if batch > 1 or max(height, width) > GENEROUS_EDGE_PX:
+            return None
+        return self._try(network, (1, channels, GENEROUS_EDGE_PX, GENEROUS_EDGE_PX), dtype)
+
+    def _try(self, network: Any, shape: tuple[int, ...], dtype: torch.dtype | None) -> int | None:
+        """The peak of a shape that the network may not take: then None."""
         if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
             return None
-        roomy = _round_shape(shape)
         with self._lock:
             peaks = self._peaks.setdefault(network, {})
-            key = (roomy, dtype)
+            key = (shape, dtype)
             if key not in peaks and self._copies.get(network, network) is not None:
                 try:
-                    peaks[key] = self._trace_strictly(network, roomy, dtype)
+                    peaks[key] = self._trace_strictly(network, shape, dtype)
                 except (NotImplementedError, RuntimeError):
                     peaks[key] = None  # it may still take the shape itself
             return peaks.get(key)
