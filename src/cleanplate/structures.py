@@ -134,6 +134,11 @@ class Photo:
         return int(self.rgb.shape[1])
 
     @property
+    def orientation(self) -> int:
+        """EXIF's 1 to 8: how the file's pixels were turned to be upright; 1: not at all."""
+        return int(getattr(self.container, "orientation", 1))
+
+    @property
     def rgb_u8(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: the photograph for looking at, whatever its depth."""
         if self.rgb.dtype == np.uint8:

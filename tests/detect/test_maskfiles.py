@@ -13,6 +13,9 @@ from skimage import data
 
 from cleanplate.detect.maskfiles import MaskFiles, open_masks
 from cleanplate.errors import RepairFailedError, UsageError
+from cleanplate.images.container import Container, Samples
+from cleanplate.images.orientation import to_stored, to_upright
+from cleanplate.images.read import read
 from cleanplate.structures import BoolArray, Photo
 
 HEIGHT, WIDTH = 60, 80
@@ -176,3 +179,70 @@ def test_the_key_follows_the_photographs_own_mask(tmp_path: Path) -> None:
     assert masks.key_of(Path("c.jpg")) == "unmasked"
     cv2.imwrite(str(tmp_path / "a.bmp"), u8(drawn()))
     assert masks.key_of(a) == "unreadable"
+
+
+def stored(orientation: int, height: int, width: int) -> Photo:
+    """A photograph of that size upright, whose file stores it turned."""
+    container = Container(
+        format="JPEG", samples=Samples("RGB", np.zeros((1, 1, 3), np.uint8)), orientation=orientation
+    )
+    return Photo(Path("trip/a.jpg"), np.zeros((height, width, 3), np.uint8), container)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_mask_drawn_on_what_the_file_stores_is_turned(tmp_path: Path, orientation: int, scale: int) -> None:
+    upright = drawn()
+    as_stored = to_stored(upright, orientation)
+    Image.fromarray(u8(as_stored)).resize((HEIGHT * scale, WIDTH * scale), 0).save(tmp_path / "a.png")
+    given = open_masks(str(tmp_path)).find(stored(orientation, HEIGHT, WIDTH))
+    assert given is not None
+    assert np.array_equal(given.mask, upright)
+    assert given.notes[0].endswith("was turned upright with it (a.png)")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
+def test_a_mask_drawn_upright_stays_as_it_is(tmp_path: Path, orientation: int) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn()))
+    given = open_masks(str(tmp_path)).find(stored(orientation, HEIGHT, WIDTH))
+    assert given is not None
+    assert np.array_equal(given.mask, drawn())
+    assert given.notes == ()
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_of_a_square_upright_is_meant(tmp_path: Path, orientation: int) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(64, 64)))
+    assert np.array_equal(find(tmp_path, stored(orientation, 64, 64)), drawn(64, 64))
+
+
+def test_of_a_nearly_square_photograph_the_exact_size_tells(tmp_path: Path) -> None:
+    upright = drawn(300, 302)
+    cv2.imwrite(str(tmp_path / "a.png"), u8(to_stored(upright, 6)))
+    assert np.array_equal(find(tmp_path, stored(6, 300, 302)), upright)
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+def test_a_mask_on_its_side_is_refused_where_nothing_turns_the_photograph(
+    tmp_path: Path, orientation: int
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(WIDTH, HEIGHT)))
+    with pytest.raises(RepairFailedError, match="another shape"):
+        find(tmp_path, stored(orientation, HEIGHT, WIDTH))
+
+
+def test_a_photograph_on_disk_and_a_mask_that_another_program_wrote(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(0).integers(0, 255, (WIDTH, HEIGHT, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "p.png", exif=exif)
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((WIDTH, HEIGHT), bool)
+    mask[:20, :10] = True
+    cv2.imwrite(str(tmp_path / "masks" / "p.png"), u8(mask))
+    of = read(tmp_path / "p.png", max_megapixels=1)
+    assert (of.height, of.width) == (HEIGHT, WIDTH)
+    given = open_masks(str(tmp_path / "masks")).find(of)
+    assert given is not None
+    assert np.array_equal(of.rgb[given.mask], to_upright(noise, 6)[to_upright(mask, 6)])
+    assert given.mask[:10, -20:].all(), "the stored left upper corner is the right upper one"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cleanplate.detect.given import GivenMask
 from cleanplate.errors import PhotoError, RepairFailedError, UsageError
+from cleanplate.images.orientation import to_upright
 from cleanplate.structures import BoolArray, Photo
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -24,6 +25,8 @@ GREY = (32, 224)
 MOST_GREY = 0.25
 #: A mask that is wider or narrower than its photograph by more than this does not belong to it.
 MOST_STRETCH = 0.02
+#: EXIF's orientations that turn by a quarter: width and height change places.
+TURNED = (5, 6, 7, 8)
 #: A shrunk mask's pixel is marked where so much of it was: thin strokes must not get lost.
 LEAST_COVERED = 0.25
 
@@ -34,7 +37,10 @@ class MaskFiles:
 
     A photograph `trip/a.jpg` has the mask `a.jpg.png` or `a.png` (or another image suffix), in `MASKS/trip`
     or in `MASKS`. White, or what is not transparent, is the mark; a mask that is mostly white, also along its
-    rim, is taken the other way round, with a note. (See `detect.given.MaskSource`.)
+    rim, is taken the other way round, with a note. It is drawn on the upright photograph; where EXIF data
+    turn that by a quarter, also on the pixels as the file stores them, which its shape tells. A square cannot
+    tell, nor one of a photograph that is turned over or mirrored: upright it is. (See
+    `detect.given.MaskSource`.)
     """
 
     path: Path
@@ -93,12 +99,13 @@ def read_mask(file: Path, photo: Photo) -> GivenMask:
         mask, notes = _turn(plane)
     except ValueError as error:
         raise _bad(photo, file, str(error)) from error
+    if _is_as_stored(mask, photo):
+        mask = to_upright(mask, photo.orientation)
+        notes.append("its mask was drawn on the photograph as stored and was turned upright with it")
     height, width = mask.shape
     if (height, width) == (photo.height, photo.width):
         return GivenMask(mask, tuple(f"{note} ({file.name})" for note in notes))
-    stretch = (width / height) / (photo.width / photo.height)
-    rounding = max(1 / width, 1 / height, 1 / photo.width, 1 / photo.height)
-    if abs(stretch - 1) > MOST_STRETCH + rounding:
+    if not _has_shape(mask, photo.height, photo.width):
         raise _bad(
             photo,
             file,
@@ -109,6 +116,22 @@ def read_mask(file: Path, photo: Photo) -> GivenMask:
     return GivenMask(
         _resize(mask, photo.height, photo.width), tuple(f"{note} ({file.name})" for note in notes)
     )
+
+
+def _is_as_stored(mask: BoolArray, photo: Photo) -> bool:
+    """Whether a mask has the shape of the file's pixels and not that of the upright photograph."""
+    if photo.orientation not in TURNED or mask.shape == (photo.height, photo.width):
+        return False
+    if mask.shape == (photo.width, photo.height):
+        return True
+    return _has_shape(mask, photo.width, photo.height) and not _has_shape(mask, photo.height, photo.width)
+
+
+def _has_shape(mask: BoolArray, height: int, width: int) -> bool:
+    own_height, own_width = mask.shape
+    stretch = (own_width / own_height) / (width / height)
+    rounding = max(1 / own_width, 1 / own_height, 1 / width, 1 / height)
+    return bool(abs(stretch - 1) <= MOST_STRETCH + rounding)
 
 
 def _bad(photo: Photo, file: Path, cause: str) -> RepairFailedError:
