@@ -1,9 +1,18 @@
 """Where the policy is chosen."""
 
+import time
+
+import pytest
 from benchmarks.light import draw_photo, make_light_pipeline
 
 from cleanplate.engine.guard import Guard
-from cleanplate.engine.policy import MOST_QUEUE_BYTES, PlainPolicy, choose_policy, choose_queue_bytes
+from cleanplate.engine.policy import (
+    MOST_QUEUE_BYTES,
+    PlainPolicy,
+    choose_batch_size,
+    choose_policy,
+    choose_queue_bytes,
+)
 from cleanplate.engine.run import repair_folder
 from cleanplate.settings import RepairSettings
 
@@ -22,6 +31,42 @@ def test_the_guard_watches_unless_the_user_wants_it_plain():
 def test_queues_take_a_part_of_what_there_is_to_work_in():
     assert choose_queue_bytes(RepairSettings(memory_limit=4000)) == 1000
     assert 0 < choose_queue_bytes(RepairSettings()) <= MOST_QUEUE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("together", "given"),
+    [
+        (1, {"masks": "masks"}),
+        (1, {"anchor": ("bottom-right:20%x8%",), "inpaint": "lama"}),
+        (5, {"inpaint": "lama"}),
+        (5, {"masks": "masks", "inpaint": "iopaint:lama"}),
+    ],
+)
+def test_photographs_that_share_nothing_go_one_by_one(together, given):
+    assert choose_batch_size(RepairSettings(device="cpu", batch_size=5, **given)) == together
+
+
+def test_with_given_marks_a_result_is_written_while_the_next_photograph_is_worked_on(tmp_path):
+    photos = draw_folder(tmp_path / "in", 4)
+    together = []
+
+    def count_written():
+        return sum(file.is_file() for file in (tmp_path / "out").iterdir())
+
+    class Watching(MagentaPipeline):
+        def repair(self, photos, settings, attempt):
+            latest = time.monotonic() + 20
+            while count_written() < len(together) and time.monotonic() < latest:
+                time.sleep(0.01)
+            assert count_written() == len(together), "all before this one are written"
+            together.append(len(photos))
+            return super().repair(photos, settings, attempt)
+
+    settings = RepairSettings(device="cpu", batch_size=4, anchor=("bottom-right:20%x8%",))
+    summary = repair_folder(photos, tmp_path / "out", settings, pipeline=Watching())
+    assert summary.exit_code == 0
+    assert together == [1] * 4
+    assert all(photo.batch == 1 for photo in summary.outcomes)
 
 
 def test_a_guarded_run_gives_the_same_results(tmp_path, monkeypatch):

@@ -112,6 +112,20 @@ def choose_policy(
     return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, notes=notes, stopping=stopping)
 
 
+def choose_batch_size(settings: RepairSettings) -> int:
+    """How many photographs go to the device together.
+
+    One where they would share nothing: marks that are given are not looked for, and on a processor holes are
+    filled one by one. So each photograph is written while the next is worked on, and fewer are held. A
+    program's start is shared.
+    """
+    if not settings.is_given or settings.iopaint_model is not None:
+        return settings.batch_size
+    from cleanplate.device.selection import resolve_device
+
+    return 1 if resolve_device(settings.device).type == "cpu" else settings.batch_size
+
+
 def choose_queue_bytes(settings: RepairSettings) -> int:
     """What decoded pictures may take together, from reading to writing."""
     work_bytes = settings.memory_limit or int(FREE_SHARE * read_system_memory()[0])

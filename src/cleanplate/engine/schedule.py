@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cleanplate.engine.conveyor import AbandonedError, Conveyor
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.plan import Job
+from cleanplate.engine.policy import choose_batch_size
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.work import Failed, Loaded, Repaired, Workbench
 from cleanplate.images.measure import estimate_pixels
@@ -91,7 +92,8 @@ class Overlap:
             self.conveyor.abandon(error)
 
     def _feed(self, jobs: Sequence[Job]) -> None:
-        for batch, sizes in cut_batches(jobs, self.settings, self.conveyor.limit_bytes // 2):
+        settings = replace(self.settings, batch_size=choose_batch_size(self.settings))
+        for batch, sizes in cut_batches(jobs, settings, self.conveyor.limit_bytes // 2):
             if self.stop.requested or not self.conveyor.admit(batch, sizes):
                 break
         self.conveyor.close_entrance()
