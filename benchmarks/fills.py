@@ -7,6 +7,10 @@ pixels. Printed are the PSNR inside the mark and the mean SSIM there, the fill's
 energy over that of the photograph behind: 1 is as rough), and seconds; apart for marks with thin and with
 thick parts. PSNR prefers what is smooth, for grain that is not the same grain is twice as wrong as none; a
 person does not. `--sheet FILE.png` puts marked photograph, fills and the truth side by side.
+
+`--tone` asks what `remove/seam.match_tone` changes instead: the same fills, the embedded restorer's, and the
+truth's own texture mirrored, in the true tone and in one that is off, each as it is and with its tone moved.
+`--grow 0` gives masks that leave the mark's soft edge outside.
 """
 
 from __future__ import annotations
@@ -18,12 +22,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from cleanplate.evaluate.split import choose_split
 from cleanplate.marks import Assets, find_assets, sample_marked
 from cleanplate.metrics import map_ssim, masked_psnr
+from cleanplate.models.nets.restorer import Restorer
+from cleanplate.models.weights import load_networks
 from cleanplate.remove.inpaint import dilate, fill_with_membrane, fill_with_telea
 from cleanplate.remove.patchmatch import fill_with_patches
+from cleanplate.remove.seam import match_tone
 from cleanplate.structures import BoolArray, FloatArray
 
 LEAST_EDGE_PX, MOST_EDGE_PX = 480, 1600
@@ -49,10 +57,15 @@ def main() -> None:
     parser.add_argument("--logos", type=Path)
     parser.add_argument("--split", choices=("validation", "test"), help="only these of the project's own")
     parser.add_argument("--count", type=int, default=48, help="photographs (default: 48)")
+    parser.add_argument("--grow", type=int, default=2, help="pixels round the true mask (default: 2)")
+    parser.add_argument("--tone", action="store_true", help="what moving the tone changes")
     parser.add_argument("--sheet", type=Path, help="write pictures side by side to this PNG file")
     arguments = parser.parse_args()
     assets = find_assets(arguments.fonts, arguments.logos, None)
-    samples = draw_samples(arguments.photos, arguments.split, assets, arguments.count)
+    samples = draw_samples(arguments.photos, arguments.split, assets, arguments.count, arguments.grow)
+    if arguments.tone:
+        compare_tones(samples)
+        return
     figures: dict[tuple[str, bool], list[list[float]]] = {}
     rows = []
     for marked, clean, mask in samples:
@@ -77,8 +90,48 @@ def main() -> None:
         write_sheet(arguments.sheet, rows)
 
 
+def compare_tones(samples: list[tuple[FloatArray, FloatArray, BoolArray]]) -> None:
+    """A table of PSNR inside the mark, as filled and with the tone moved."""
+    restorer = load_networks().restorer
+    offsets = np.random.default_rng(0).normal(0, 0.02, (len(samples), 3)).astype(np.float32)
+    offset = iter(offsets)
+    fills: dict[str, Callable[[FloatArray, FloatArray, BoolArray], FloatArray]] = {
+        **{name: lambda marked, _, mask, fill=fill: fill(marked, mask) for name, fill in FILLS.items()},
+        "embedded": lambda marked, _, mask: fill_with_restorer(restorer, marked, mask),
+        "mirrored texture": lambda _, clean, __: mirror_texture(clean),
+        "the same, tone off by 0.02": lambda _, clean, __: mirror_texture(clean) + next(offset),
+    }
+    print("| fill | PSNR, dB | tone moved | better by 0.05 dB | worse |\n| --- | --- | --- | --- | --- |")
+    for name, fill in fills.items():
+        before, after = [], []
+        for marked, clean, mask in samples:
+            filled = np.where(mask[..., None], np.clip(fill(marked, clean, mask), 0, 1), marked)
+            moved = match_tone(marked, filled.astype(np.float32), mask)
+            before.append(min(60.0, masked_psnr(filled, clean, mask)))
+            after.append(min(60.0, masked_psnr(moved, clean, mask)))
+        gain = np.array(after) - np.array(before)
+        print(f"| {name} | {np.mean(before):.2f} | {gain.mean():+.2f} | {(gain > 0.05).mean():.0%} | "
+              f"{(gain < -0.05).mean():.0%} |", flush=True)  # fmt: skip
+
+
+def fill_with_restorer(restorer: Restorer, marked: FloatArray, mask: BoolArray) -> FloatArray:
+    """The photograph that the embedded network sees behind the mark."""
+    height, width = mask.shape
+    layers = np.dstack([marked, mask.astype(np.float32)])
+    padding = ((0, -height % restorer.stride), (0, -width % restorer.stride), (0, 0))
+    batch = torch.from_numpy(np.pad(layers, padding, mode="symmetric").transpose(2, 0, 1)[None].copy())
+    with torch.no_grad():
+        background = restorer(batch.contiguous(memory_format=torch.channels_last))["background"]
+    return background[0].float().numpy().transpose(1, 2, 0)[:height, :width]
+
+
+def mirror_texture(clean: FloatArray) -> FloatArray:
+    """The truth below eight pixels, and its texture from the other side: a good network's fill, pretended."""
+    return cv2.GaussianBlur(clean, (0, 0), 8) + (clean - cv2.GaussianBlur(clean, (0, 0), 4))[:, ::-1]
+
+
 def draw_samples(
-    folder: Path, split: str | None, assets: Assets, count: int
+    folder: Path, split: str | None, assets: Assets, count: int, grow_px: int = 2
 ) -> list[tuple[FloatArray, FloatArray, BoolArray]]:
     """(marked, clean, mask) of the part round an opaque mark; the same ones each time."""
     rng = np.random.default_rng(6)
@@ -101,7 +154,7 @@ def draw_samples(
         )
         mask = drawn.matte > 0.02
         if np.count_nonzero(mask) > 50:
-            samples.append(cut(drawn.marked, drawn.clean, dilate(mask, 2)))
+            samples.append(cut(drawn.marked, drawn.clean, dilate(mask, grow_px)))
         if len(samples) == count:
             break
     return samples

@@ -67,11 +67,17 @@ def finished(answers: list[Removal | Exception]) -> list[Removal]:
     return [answer for answer in answers if isinstance(answer, Removal)]
 
 
+@pytest.fixture
+def as_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fills stay in the tone in which they were painted, which tells them from all else."""
+    monkeypatch.setattr("cleanplate.remove.fill.match_tone", lambda _photograph, fill, _hole: fill)
+
+
 def test_patches_fill_every_mark() -> None:
     picture, hole = draw_bricks(), draw_hole()
     subject = FillingRemover(PatchFiller())
     (removal,) = finished(subject.remove([crop_of(hide(picture, hole), hole, given=True)], plainly))
-    assert subject.fingerprint.startswith("fill:patchmatch")
+    assert subject.fingerprint.startswith("fill-2:patchmatch")
     assert np.array_equal(removal.changed, hole)
     assert masked_rmse(removal.rgb, picture, hole) < 0.05
     (region,) = removal.regions
@@ -96,6 +102,7 @@ def test_patches_are_admitted_by_size_without_a_network() -> None:
         assert answer.shape == hole.rgb.shape
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_a_guess_is_painted_anew_and_fades_into_what_the_removal_left() -> None:
     rgb, where = photograph(), somewhere()
     painter = Painter()
@@ -126,6 +133,7 @@ def test_only_the_surroundings_of_the_guess_are_shown() -> None:
     assert height % 32 == width % 32 == 0
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_long_guesses_are_painted_in_windows_without_gaps() -> None:
     rgb = np.full((200, 900, 3), 0.5, np.float32)
     where = np.zeros((200, 900), bool)
@@ -137,6 +145,7 @@ def test_long_guesses_are_painted_in_windows_without_gaps() -> None:
     assert np.allclose(removal.rgb[where], 0.25, atol=1e-6)
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_windows_without_a_hole_are_not_painted() -> None:
     rgb = np.full((900, 900, 3), 0.5, np.float32)
     where = np.zeros((900, 900), bool)
@@ -184,6 +193,7 @@ def restore(opacity: float, filler: Any, *, given: bool = False) -> tuple[Remova
     return removal, subject
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_the_restorer_hands_on_opaque_marks_only() -> None:
     painter = Painter()
     removal, subject = restore(1.0, painter)
@@ -218,3 +228,13 @@ def test_lama_paints_for_the_restorer_and_is_admitted_by_the_guard(given: bool) 
     bare, _ = restore(1.0, None, given=given)
     assert not np.array_equal(bare.rgb, removal.rgb)
     assert np.array_equal(removal.rgb[~removal.changed], drawn.marked[~removal.changed])
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_paint_whose_tone_is_off_is_moved_towards_the_photograph(given: bool) -> None:
+    rgb, where = np.full((120, 200, 3), 0.5, np.float32), somewhere()
+    crop = crop_of(rgb, where, given=given)
+    (filled,) = finished(FillingRemover(Painter(tone=0.45)).remove([crop], plainly))
+    (refilled,) = finished(refill([crop], [guess(rgb, where)], Painter(tone=0.45), plainly))
+    for removal in (filled, refilled):
+        assert np.abs(removal.rgb[where] - 0.5).max() < 0.01

@@ -70,6 +70,13 @@ def remove(
     return [answer for answer in answers if isinstance(answer, Removal)]
 
 
+@pytest.fixture
+def as_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fills stay in the tone in which they were painted, which tells them from all else."""
+    monkeypatch.setattr("cleanplate.remove.fill.match_tone", lambda _photograph, fill, _hole: fill)
+
+
+@pytest.mark.usefixtures("as_painted")
 def test_a_given_mask_is_filled_and_nothing_else() -> None:
     crop = make_crop()
     (removal,) = remove(paint(SPECS["lama"]), [crop])
@@ -80,6 +87,7 @@ def test_a_given_mask_is_filled_and_nothing_else() -> None:
     assert (region.method, region.box) == (Method.FILLED, Box(37, 29, 62, 39))
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_a_found_mask_is_grown_and_fades_into_the_photograph() -> None:
     crop = make_crop(given=False)
     (removal,) = remove(paint(SPECS["lama"]), [crop])
@@ -172,6 +180,7 @@ def test_padding_mirrors_the_crop(height: int, width: int) -> None:
     assert np.array_equal(piece.rgbh[:height, :width, :3], rgb)
 
 
+@pytest.mark.usefixtures("as_painted")
 def test_marks_cut_into_windows_are_filled_without_gaps() -> None:
     mask = np.zeros((200, 300), bool)
     mask[90:110, 10:290] = True

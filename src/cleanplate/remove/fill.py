@@ -15,7 +15,7 @@ from cleanplate.remove.choose import find_boxes
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.patchmatch import fill_with_patches
-from cleanplate.remove.seam import blend_margin
+from cleanplate.remove.seam import blend_margin, match_tone
 from cleanplate.structures import BoolArray, Box, FloatArray, Method, Region
 
 #: A found mask ends at the mark's edge, which is soft. A given one is taken as it is.
@@ -68,7 +68,7 @@ class FillingRemover:
     @property
     def fingerprint(self) -> str:
         """The filler's."""
-        return f"fill:{self.filler.fingerprint}"
+        return f"fill-2:{self.filler.fingerprint}"
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or what ended that crop alone."""
@@ -148,6 +148,7 @@ class _Work:
         """The removal with all windows painted."""
         painted = self.removal.rgb.copy()
         painted[self.around.slices] = self.blend.result()
+        painted = match_tone(self.removal.rgb, painted, self.hole)
         rgb = blend_margin(self.removal.rgb, painted, self.hole, self.filled)
         return replace(self.removal, rgb=rgb, changed=self.removal.changed | self.hole)
 
@@ -156,7 +157,7 @@ def _finish(crop: Crop, hole: Hole, filled: FloatArray | Exception) -> Removal |
     if isinstance(filled, Exception):
         return filled
     marked = hole.mask if crop.given else dilate(crop.mask, 1)
-    rgb = blend_margin(crop.rgb, filled, hole.mask, marked)
+    rgb = blend_margin(crop.rgb, match_tone(crop.rgb, filled, hole.mask), hole.mask, marked)
     changed = hole.mask if crop.own is None else hole.mask & crop.own
     return Removal(rgb, changed, _describe(crop, changed))
 
