@@ -36,7 +36,8 @@ def test_queues_take_a_part_of_what_there_is_to_work_in():
 @pytest.mark.parametrize(
     ("together", "given"),
     [
-        (1, {"masks": "masks"}),
+        (1, {"masks": "masks", "inpaint": "patchmatch"}),
+        (5, {"masks": "masks"}),
         (1, {"anchor": ("bottom-right:20%x8%",), "inpaint": "lama"}),
         (5, {"inpaint": "lama"}),
         (5, {"masks": "masks", "inpaint": "iopaint:lama"}),
@@ -62,7 +63,8 @@ def test_with_given_marks_a_result_is_written_while_the_next_photograph_is_worke
             together.append(len(photos))
             return super().repair(photos, settings, attempt)
 
-    settings = RepairSettings(device="cpu", batch_size=4, anchor=("bottom-right:20%x8%",))
+    given = {"anchor": ("bottom-right:20%x8%",), "inpaint": "patchmatch"}
+    settings = RepairSettings(device="cpu", batch_size=4, **given)
     summary = repair_folder(photos, tmp_path / "out", settings, pipeline=Watching())
     assert summary.exit_code == 0
     assert together == [1] * 4

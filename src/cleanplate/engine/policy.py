@@ -115,11 +115,12 @@ def choose_policy(
 def choose_batch_size(settings: RepairSettings) -> int:
     """How many photographs go to the device together.
 
-    One where they would share nothing: marks that are given are not looked for, and on a processor holes are
-    filled one by one. So each photograph is written while the next is worked on, and fewer are held. A
-    program's start is shared.
+    One where they would share nothing: marks that are given are not looked for, and on a processor inpainting
+    networks and patches fill them one by one. So each photograph is written while the next is worked on, and
+    fewer are held. (The package's own restorer is quicker on several crops, and IOPaint's start is shared.)
     """
-    if not settings.is_given or settings.iopaint_model is not None:
+    fills_alone = settings.inpaint_model is not None or settings.inpaint == "patchmatch"
+    if not settings.is_given or not fills_alone:
         return settings.batch_size
     from cleanplate.device.selection import resolve_device
 
