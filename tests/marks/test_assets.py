@@ -125,3 +125,21 @@ def test_made_up_emblems_differ_and_repeat():
 
 def test_assets_without_arguments_can_draw():
     assert Assets().scripts == ("latin",)
+
+
+def test_a_logo_that_cannot_be_drawn_is_passed_over(logos):
+    (logos / "bad.png").write_bytes(b"no picture")
+    assets = find_assets(logos=logos)
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match=r"bad\.png: cannot be drawn"):
+        shapes = [assets.choose_logo(rng).shape for _ in range(12)]
+    assert len(set(shapes)) == 1
+
+
+def test_logos_none_of_which_can_be_drawn_are_an_error(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with (
+        pytest.warns(UserWarning, match="another logo is taken"),
+        pytest.raises(UsageError, match="neither this logo nor the 7 chosen before"),
+    ):
+        find_assets(logos=tmp_path).choose_logo(np.random.default_rng(0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +26,8 @@ from cleanplate.structures import Mark
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".t1", ".pfb"}
 LOGO_SUFFIXES = {".svg", ".png"}
 LOGO_EDGE_PX = 512
+#: So many logos in a row that cannot be drawn are no single bad file.
+LOGO_TRIES = 8
 #: One character a script that a font must have to be used for it.
 SCRIPT_PROBES = {"latin": "aR©7", "chinese": "版权样", "japanese": "サ見写", "korean": "샘사진"}
 
@@ -59,10 +62,23 @@ class Assets:
         return _load_font(paths[int(rng.integers(len(paths)))], size_px)
 
     def choose_logo(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """(h, w, 4) uint8 RGBA, straight alpha, trimmed; the long edge has at most LOGO_EDGE_PX pixels."""
+        """(h, w, 4) uint8 RGBA, straight alpha, trimmed; the long edge has at most LOGO_EDGE_PX pixels.
+
+        A file that cannot be drawn is warned of and another one taken: one of thousands must not end a
+        training run. Raises UsageError where LOGO_TRIES in a row cannot.
+        """
         if not self.logos:
             return draw_shape(rng)
-        return _load_logo(self.logos[int(rng.integers(len(self.logos)))], self.cache)
+        for _ in range(LOGO_TRIES):
+            path = self.logos[int(rng.integers(len(self.logos)))]
+            try:
+                return _load_logo(path, self.cache)
+            except (OSError, ValueError, SyntaxError, LookupError, TypeError) as exc:
+                warnings.warn(f"{path}: cannot be drawn ({exc}); another logo is taken", stacklevel=2)
+        raise UsageError(
+            f"{path}: neither this logo nor the {LOGO_TRIES - 1} chosen before can be drawn; give a folder "
+            "of SVG files with a size (width and height, or a viewBox), or of PNG files"
+        )
 
 
 def find_assets(
