@@ -6,7 +6,6 @@ import logging
 import pytest
 
 from cleanplate.device import notebook
-from cleanplate.device.folders import cache_folder
 from cleanplate.device.notebook import Notebook
 
 
@@ -77,17 +76,3 @@ def test_it_stays_small(tmp_path, monkeypatch):
     for number in range(5):
         notes.put(str(number), number)
     assert [notes.get(str(number)) for number in range(5)] == [None, None, 2, 3, 4]
-
-
-def test_the_folder_is_the_users_and_can_be_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("CLEANPLATE_HOME", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
-    monkeypatch.delenv("CLEANPLATE_HOME")
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "cleanplate"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "cleanplate"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_folder() == tmp_path / "home" / "Library" / "Caches" / "cleanplate"

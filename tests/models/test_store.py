@@ -11,7 +11,7 @@ from cleanplate.errors import ModelError, UsageError
 from cleanplate.models.catalog import BIG_LAMA, CATALOG
 from cleanplate.models.registry import Registry
 from cleanplate.models.spec import SPECS, FileKind, ModelFile
-from cleanplate.models.store import ModelStore, choose_cache, open_store, set_aside
+from cleanplate.models.store import ModelStore, open_store, set_aside
 
 CONTENT = b"weights" * 1000
 
@@ -129,15 +129,6 @@ def test_what_is_set_aside_never_replaces_what_was_set_aside_before(tmp_path: Pa
         file.write_bytes(b"x")
         names.append(set_aside(file).name)
     assert names == ["a.pt.rejected", "a.pt.rejected-2", "a.pt.rejected-3"]
-
-
-def test_the_cache_follows_the_system() -> None:
-    home = Path("/home/ada")
-    assert choose_cache({"XDG_CACHE_HOME": "/x"}, "linux", home) == Path("/x/cleanplate")
-    assert choose_cache({"XDG_CACHE_HOME": "x"}, "linux", home) == home / ".cache/cleanplate"
-    assert choose_cache({"LOCALAPPDATA": "/l"}, "win32", home) == Path("/l/cleanplate")
-    assert choose_cache({}, "win32", home) == home / "AppData/Local/cleanplate"
-    assert choose_cache({}, "darwin", home) == home / "Library/Caches/cleanplate"
 
 
 def test_a_model_folder_that_is_not_there_is_wrong_usage(

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import shutil
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanplate.device.folders import cache_folder
 from cleanplate.errors import ModelError, UsageError
 from cleanplate.models.registry import Registry
 from cleanplate.models.spec import ModelFile
 
-HOME_VARIABLE = "CLEANPLATE_HOME"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -103,27 +100,7 @@ def open_store(catalog: Registry, model_dir: str | None = None) -> ModelStore:
     given = [] if model_dir is None else [Path(model_dir)]
     if given and not given[0].is_dir():
         raise UsageError(f"{model_dir}: there is no such folder; check --model-dir")
-    return ModelStore(catalog, (*given, choose_cache(os.environ, sys.platform, Path.home()) / "models"))
-
-
-def choose_cache(environment: Mapping[str, str], platform: str, home: Path) -> Path:
-    """The user's folder for what cleanplate downloads.
-
-    >>> choose_cache({}, "linux", Path("/home/ada")).as_posix()
-    '/home/ada/.cache/cleanplate'
-    >>> choose_cache({"CLEANPLATE_HOME": "/data/cp"}, "linux", Path("/home/ada")).as_posix()
-    '/data/cp'
-    """
-    if environment.get(HOME_VARIABLE):
-        return Path(environment[HOME_VARIABLE])
-    if platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "cleanplate"
-    if platform == "darwin":
-        return home / "Library" / "Caches" / "cleanplate"
-    wanted = environment.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    base = Path(wanted) if wanted.startswith("/") else home / ".cache"
-    return base / "cleanplate"
+    return ModelStore(catalog, (*given, cache_folder() / "models"))
 
 
 def compute_checksums(path: Path) -> Checksums:
