@@ -148,7 +148,7 @@ def test_binary_units_are_larger_than_decimal_ones(number, prefix):
 
 CHANGES_RESULTS = {
     *("max_iterations", "threshold", "model", "inpaint", "ocr", "box", "anchor"),
-    *("format", "quality", "save_masks"),
+    *("format", "quality"),
 }
 OTHER_VALUES = {
     "mark": ("mark.png",),

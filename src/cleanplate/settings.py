@@ -125,8 +125,9 @@ class RepairSettings:
     quality: int | None = field(default=None, metadata=_RESULT)
     """JPEG or WebP quality in 1..100; None: the input's own tables, or 95 where it has none."""
 
-    save_masks: bool = field(default=False, metadata=_RESULT)
-    """Whether each mask is written to `OUT/.cleanplate/masks/`."""
+    save_masks: bool = False
+    """Whether each mask is written to `OUT/.cleanplate/masks/`. Of photographs that were repaired before
+    without it, it is made of what was changed; they are not done again."""
 
     dry_run: bool = False
     """Find only: report what would be repaired, write nothing."""

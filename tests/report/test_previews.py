@@ -1,7 +1,5 @@
 """The small pictures: what they show, that they are made once, and within bounds."""
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
@@ -10,13 +8,17 @@ from PIL import Image, ImageCms
 from cleanplate.errors import UnreadablePhotoError
 from cleanplate.report import Previews, ReportPhoto, collect, picture_for_browser, pictures, thumbnail
 from cleanplate.report.pictures import SMALL_PX, is_showable, open_picture
-from cleanplate.report.previews import _Budget, find_detail_box
+from cleanplate.report.previews import find_detail_box
 from cleanplate.structures import Box, Method, Outcome, Region, Verdict
-from tests.report.outputs import make_many
+from tests.report.outputs import make_many, make_output
 
 
 def open_bytes(data):
     return np.asarray(Image.open(__import__("io").BytesIO(data)).convert("RGB"))
+
+
+def read_rgb(path):
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 @pytest.fixture
@@ -109,27 +111,17 @@ def test_equal_pictures_share_their_preview(tmp_path):
     assert len(list((output / ".cleanplate" / "previews").iterdir())) == 4, "failed ones have no source"
 
 
-def test_memory_is_shared_out():
-    budget, at_once, most = _Budget(100), 0, 0
-    lock = threading.Lock()
-
-    def work():
-        nonlocal at_once, most
-        with budget.held(60):
-            with lock:
-                at_once += 1
-                most = max(most, at_once)
-            with lock:
-                at_once -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert most == 1
-    with budget.held(1000):
-        pass
+def test_a_mask_that_was_not_kept_is_made_of_what_was_changed(tmp_path):
+    output = make_output(tmp_path, masks=False)
+    Previews(output).make_all(collect(output).photos)
+    data = {record["name"]: record for record in collect(output).to_json()["photos"]}
+    made = data["b marked.png"]["pictures"]["mask"]
+    assert made.startswith(".cleanplate/previews/")
+    marked = read_rgb(tmp_path / "photos" / "b marked.png")
+    assert np.array_equal(read_rgb(output / made)[..., 0] > 0, (marked == (255, 0, 255)).all(axis=2))
+    assert "mask" not in data["slight.png"]["pictures"], "nothing was changed: only looking again would tell"
+    Previews(output).make_all([])
+    assert list(Previews(output).folder.iterdir()) == []
 
 
 def test_the_piece_at_full_resolution_holds_marks_that_lie_together(tmp_path):

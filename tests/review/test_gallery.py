@@ -59,9 +59,12 @@ def test_formats_that_browsers_do_not_show_are_made_into_one(tmp_path):
     desk.close()
 
 
-def test_masks_are_the_painted_ones_before_the_kept_ones(client, ids):
+def test_masks_are_the_painted_ones_before_what_was_changed(client, ids):
     address = f"/pictures/{ids['a.png']}/mask"
-    assert client.get(address).status_code == 404
+    made = np.asarray(open_picture(client.get(address)))
+    assert made.shape == (64, 96)
+    assert made[32, 48] == 255
+    assert not made[0].any()
     png = square_mask()
     assert client.put(f"/api/photos/{ids['a.png']}/mask", content=png, headers=PNG).status_code == 200
     painted = open_picture(client.get(address))
@@ -106,7 +109,7 @@ def test_a_result_that_is_a_link_out_of_the_folder_is_not_served(client, ids, ou
     secret.write_bytes(SECRET)
     (output / "a.png").unlink()
     (output / "a.png").symlink_to(secret)
-    for path in ("after", "thumbnail"):
+    for path in ("after", "thumbnail", "mask"):
         answer = client.get(f"/pictures/{ids['a.png']}/{path}")
         assert answer.status_code == 404
         assert b"secret" not in answer.content
@@ -129,6 +132,7 @@ def test_an_input_that_is_a_link_out_of_its_folder_is_not_served(tmp_path):
     client, ids = open_client(desk), ids_by_name(desk)
     assert client.get(f"/pictures/{ids['x.png']}/before").status_code == 404
     assert client.get(f"/pictures/{ids['x.png']}/thumbnail?of=before").status_code == 404
+    assert client.get(f"/pictures/{ids['x.png']}/mask").status_code == 404
     assert client.get(f"/pictures/{ids['x.png']}/after").status_code == 200
     desk.close()
 

@@ -13,7 +13,7 @@ from cleanplate.engine.records import hash_file
 from cleanplate.engine.workspace import Workspace, in_the_way
 from cleanplate.errors import PhotoError, UnwritablePhotoError
 from cleanplate.images.discover import Source
-from cleanplate.structures import Outcome
+from cleanplate.structures import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,19 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[Source], workspace: Workspace, history: History, *, key: str, overwrite: bool
+    sources: Sequence[Source],
+    workspace: Workspace,
+    history: History,
+    *,
+    key: str,
+    overwrite: bool,
+    save_masks: bool = False,
 ) -> Plan:
     """Look at every photograph's result and at the journal. Writes nothing.
 
     key: settings and networks under which a finished file is valid, with its own `Source.key`; what a person
-    decided is valid anyway.
+    decided is valid anyway. save_masks: whether a photograph on which something was found and left alone is
+    looked at again where its mask was not kept; of one that was repaired the mask can be had without that.
     """
     jobs: list[Job] = []
     refusals: list[Refusal] = []
@@ -62,7 +69,11 @@ def make_plan(
     for number, source in enumerate(sources):
         entry = history.results.get(source.output)
         try:
-            if entry is not None and _is_finished(source, workspace, entry, history, key + source.key):
+            if (
+                entry is not None
+                and _is_finished(source, workspace, entry, history, key + source.key)
+                and not (save_masks and _must_be_looked_at(entry.outcome, workspace))
+            ):
                 finished.append(entry.outcome)
             else:
                 jobs.append(make_job(number, source, workspace, history, overwrite=overwrite))
@@ -81,6 +92,18 @@ def _is_finished(source: Source, workspace: Workspace, entry: Entry, history: Hi
         return entry.receipt.output.still_fits(destination) and entry.receipt.input.still_fits(source.path)
     except OSError:
         return False  # one of the two is gone or cannot be read: reading it again says what is wrong
+
+
+def _must_be_looked_at(outcome: Outcome, workspace: Workspace) -> bool:
+    """Whether nothing but looking again tells what was found."""
+    was_left_alone = outcome.verdict is not Verdict.REPAIRED and not is_reviewed(outcome.settings_key)
+    return was_left_alone and needs_mask(outcome, workspace)
+
+
+def needs_mask(outcome: Outcome, workspace: Workspace) -> bool:
+    """Whether something was found on a finished photograph of which no mask was kept."""
+    found = outcome.verdict is Verdict.REPAIRED or outcome.share > 0
+    return found and outcome.output is not None and not workspace.mask(outcome.output).is_file()
 
 
 def make_job(number: int, source: Source, workspace: Workspace, history: History, *, overwrite: bool) -> Job:

@@ -16,6 +16,7 @@ from cleanplate.engine.counters import Counters
 from cleanplate.engine.events import Event, EventStream, MarkShared, RunFinished, RunStarted, Warned
 from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
+from cleanplate.engine.latemasks import add_missing_masks
 from cleanplate.engine.maskkeys import add_mask_keys
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
@@ -221,7 +222,12 @@ class _Run:
         with self.counters.timing("plan"):
             history = self.workspace.read_history()
             plan = make_plan(
-                found.sources, self.workspace, history, key=key, overwrite=self.settings.overwrite
+                found.sources,
+                self.workspace,
+                history,
+                key=key,
+                overwrite=self.settings.overwrite,
+                save_masks=self.settings.save_masks and journal is not None,
             )
         refused = [*self._describe(found.problems), *_describe_refusals(plan)]
         self.events.emit(
@@ -233,6 +239,14 @@ class _Run:
                 settings=self.settings.changed,
             )
         )
+        if self.settings.save_masks and journal is not None:
+            with self.counters.timing("masks"):
+                add_missing_masks(
+                    plan.finished,
+                    self.workspace,
+                    max_megapixels=self.settings.max_megapixels,
+                    stopping=self.is_stopping,
+                )
         held = HeldOwner(owner, self.hold, stopping=self.is_stopping, emit=self.events.emit)
         self._do(plan, refused, held, journal, key)
         return plan.finished

@@ -36,7 +36,8 @@ class ServedLinks:
         found = {"before": f"{base}/before", "thumb_before": f"{base}/thumbnail?of=before"}
         if photo.has_result and photo.outcome.output is not None:
             found |= {"after": f"{base}/after", "thumb": f"{base}/thumbnail?of=after"}
-            if self._workspace.mask(photo.outcome.output).is_file():
+            # Of what was repaired the server makes it where it was not kept.
+            if photo.is_changed or self._workspace.mask(photo.outcome.output).is_file():
                 found["mask"] = f"{base}/mask"
         return found
 
@@ -46,7 +47,6 @@ class FileLinks:
 
     def __init__(self, output: Path) -> None:
         self._output = output.absolute()
-        self._workspace = Workspace(self._output)
         self._previews = Previews(self._output)
 
     def pictures(self, photo: ReportPhoto) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class FileLinks:
         if photo.is_changed or not photo.has_result:
             found |= self._find_side(photo, after=False)
         if photo.has_result and photo.outcome.output is not None:
-            mask = self._workspace.mask(photo.outcome.output)
+            mask = self._previews.mask(photo)
             if mask.is_file():
                 found["mask"] = self._address(mask)
         if "detail_before" in found or "detail_after" in found:

@@ -2,15 +2,16 @@
 
 They lie in `OUT/.cleanplate/previews/` and are called by the content that they show, so that a photograph
 that was done again gets new ones and equal files share theirs. A photograph that browsers cannot show (TIFF,
-HEIC, CMYK) gets a large one too, and its marks at full resolution.
+HEIC, CMYK) gets a large one too, and its marks at full resolution. One that was repaired without its mask
+being kept gets that as well, made of what was changed.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from pathlib import Path
 from PIL import Image
 
 from cleanplate.device.threads import count_cores
+from cleanplate.engine import latemasks
+from cleanplate.engine.bytebudget import ByteBudget
+from cleanplate.engine.work import encode_mask
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError
 from cleanplate.report import pictures
@@ -49,7 +53,8 @@ class Previews:
 
     def __init__(self, output: Path) -> None:
         self._output = output
-        self.folder = Workspace(output).state / "previews"
+        self._workspace = Workspace(output)
+        self.folder = self._workspace.state / "previews"
 
     def files(self, photo: ReportPhoto, *, after: bool) -> PreviewFiles:
         """The previews of a photograph's result (after) or of what came in."""
@@ -63,8 +68,29 @@ class Previews:
         small, large, detail = (self.folder / f"{key}.{size}.jpg" for size in ("small", "large", "detail"))
         return PreviewFiles(picture, small, large, detail)
 
+    def mask(self, photo: ReportPhoto) -> Path:
+        """Where the mask of a repaired photograph is, or would be: the run's, else one that is made here."""
+        kept = self._workspace.mask(photo.outcome.output or "")
+        if kept.is_file():
+            return kept
+        both = f"{photo.outcome.input_sha256 or photo.id}{photo.output_sha256 or photo.id}"
+        return self.folder / f"{hashlib.sha256(both.encode()).hexdigest()[:24]}.mask.png"
+
+    def make_mask(self, photo: ReportPhoto) -> None:
+        """Make the mask of a repaired photograph where none is there; not of a file that cannot be read."""
+        target = self.mask(photo)
+        if not photo.is_changed or target.is_file():
+            return
+        try:
+            result = self._output / (photo.outcome.output or "")
+            mask = latemasks.find_late_mask(photo.outcome, result, pictures.MAX_MEGAPIXELS)
+        except (PhotoError, OSError):
+            return
+        self._write(target, encode_mask(mask))
+
     def make(self, photo: ReportPhoto) -> None:
         """Make what is missing of a photograph's previews; of a file that cannot be read there are none."""
+        self.make_mask(photo)
         if photo.has_result:
             self._make_side(photo, after=True)
         if photo.is_changed or not photo.has_result:
@@ -82,10 +108,10 @@ class Previews:
         on_progress: told (done, total), in this thread. Raises OSError where nothing can be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        budget = _Budget(MEMORY_BYTES)
+        budget = ByteBudget(MEMORY_BYTES)
 
         def make_one(photo: ReportPhoto) -> None:
-            with budget.held(_estimate_bytes(photo.outcome)):
+            with budget.held(self._estimate_bytes(photo)):
                 self.make(photo)
 
         workers = threads or min(_MOST_THREADS, count_cores())
@@ -131,11 +157,17 @@ class Previews:
         finally:
             staged.unlink(missing_ok=True)
 
+    def _estimate_bytes(self, photo: ReportPhoto) -> int:
+        compared = photo.is_changed and not self.mask(photo).is_file()
+        each = latemasks.BYTES_PER_PIXEL if compared else _BYTES_PER_PIXEL
+        return (photo.outcome.width * photo.outcome.height or _UNKNOWN_PIXELS) * each
+
     def _sweep(self, photos: Sequence[ReportPhoto]) -> None:
         sides = [self.files(photo, after=after) for photo in photos for after in (True, False)]
         wanted = {path.name for side in sides for path in (side.small, side.large, side.detail)}
+        wanted |= {self.mask(photo).name for photo in photos if photo.is_changed}
         for path in self.folder.iterdir():
-            if path.name not in wanted and path.suffix == ".jpg":
+            if path.name not in wanted and path.suffix in (".jpg", ".png"):
                 path.unlink(missing_ok=True)
 
 
@@ -156,29 +188,3 @@ def find_detail_box(outcome: Outcome) -> Box:
     return Box(
         left, top, min(grown.right, left + pictures.LARGE_PX), min(grown.bottom, top + pictures.LARGE_PX)
     )
-
-
-def _estimate_bytes(outcome: Outcome) -> int:
-    return (outcome.width * outcome.height or _UNKNOWN_PIXELS) * _BYTES_PER_PIXEL
-
-
-class _Budget:
-    """Bytes that several threads share; who wants more than all of it waits till it is alone."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held = 0
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def held(self, nbytes: int) -> Iterator[None]:
-        wanted = min(nbytes, self._most)
-        with self._changed:
-            self._changed.wait_for(lambda: self._held + wanted <= self._most)
-            self._held += wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._held -= wanted
-                self._changed.notify_all()

@@ -82,10 +82,10 @@ class Gallery:
             raise _not_shown(error) from error
 
     def open_mask(self, photo: ReportPhoto, known_tag: str | None = None) -> Picture | None:
-        """The painted mask, else what the run has kept. As `open_whole`."""
+        """The painted mask, else what the run has kept or changed. As `open_whole`."""
         path = self._album.painted_file(photo)
-        if path is None and photo.outcome.output is not None:
-            path = self._album.workspace.mask(photo.outcome.output)
+        if path is None and photo.has_result:
+            path = self._find_mask(photo)
         if path is None:
             raise _not_there()
         fenced = _fence(path, self._album.workspace.state)
@@ -94,6 +94,19 @@ class Gallery:
         except OSError as error:
             raise _not_shown(error) from error
         return None if tag == known_tag else Picture(fenced, "image/png", tag)
+
+    def _find_mask(self, photo: ReportPhoto) -> Path:
+        path = self._previews.mask(photo)
+        if photo.is_changed and not path.is_file():
+            self._find_file(photo, after=False)  # both are read, so both must lie inside the fence
+            self._find_file(photo, after=True)
+            try:
+                with self._turns:
+                    self._previews.folder.mkdir(parents=True, exist_ok=True)
+                    self._previews.make_mask(photo)
+            except OSError as error:
+                raise _not_shown(error) from error
+        return path
 
     def _find_file(self, photo: ReportPhoto, *, after: bool) -> Path:
         outcome = photo.outcome
