@@ -87,20 +87,28 @@ class RepairBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Asks for another pipeline, under the same policy; answered by `Ready` or `Refused`."""
+
+    settings: RepairSettings
+    make_pipeline: Callable[[RepairSettings], Pipeline]
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Asks the child to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The first answer: pipeline and policy are there."""
+    """The first answer: pipeline and policy are there. Also to `Prepare`."""
 
     fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The first answer, where they could not be made."""
+    """The same, where they could not be made."""
 
     error: Exception
 
@@ -291,6 +299,8 @@ class _Child:
             case Admit():
                 policy.before_batch()
                 self._channel.send(Admitted())
+            case Prepare(settings, make_pipeline):
+                self._channel.send(_change(owner, settings, make_pipeline))
             case RepairBatch(photos):
                 answers = [_make_answer_portable(answer) for answer in owner.repair(photos)]
                 reply = Repaired(answers, policy.peak_bytes, policy.staging)
@@ -339,6 +349,18 @@ class _Child:
                 counted = steps
             with contextlib.suppress(ChannelClosedError):  # the listener sees to that
                 self._channel.send(Beat(steps, read_process_usage()))
+
+
+def _change(
+    owner: LocalOwner, settings: RepairSettings, make_pipeline: Callable[[RepairSettings], Pipeline]
+) -> Ready | Refused:
+    try:
+        pipeline = make_pipeline(settings)
+        fingerprint = pipeline.fingerprint
+    except Exception as error:  # as at the start: the parent raises it, and this process stays of use
+        return Refused(_make_portable(error))
+    owner.change(pipeline, settings)
+    return Ready(fingerprint)
 
 
 class _Forwarder(logging.handlers.QueueHandler):

@@ -103,6 +103,10 @@ class LocalOwner:
         """The policy's."""
         return self._policy.staging
 
+    def change(self, pipeline: Pipeline, settings: RepairSettings) -> None:
+        """Repair with another pipeline and other settings from now on, under the same policy."""
+        self._pipeline, self._settings = pipeline, settings
+
     def before_batch(self) -> None:
         """Let the policy wait, if it wants to."""
         self._policy.before_batch()

@@ -17,7 +17,7 @@ from types import TracebackType
 from cleanplate.device.memory import StagingUse
 from cleanplate.device.threads import configure_threads
 from cleanplate.engine.assembly import build_pipeline
-from cleanplate.engine.child import START_SECONDS, Admit, Blueprint, RepairBatch, Situation
+from cleanplate.engine.child import START_SECONDS, Admit, Blueprint, Prepare, RepairBatch, Situation
 from cleanplate.engine.events import Event, Warned
 from cleanplate.engine.owner import Answer
 from cleanplate.engine.policy import Policy, choose_policy
@@ -123,6 +123,10 @@ class SupervisedOwner:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, which is not waited for where it works."""
         with self._starting:  # from here on nobody starts another one
             self._closed = True
             worker = self._worker
@@ -146,6 +150,20 @@ class SupervisedOwner:
             start = len(answers)
             answers += self._repair_together(photos[start : start + self._most_together])
         return answers
+
+    def prepare(self, settings: RepairSettings, make_pipeline: Callable[[RepairSettings], Pipeline]) -> None:
+        """Repair with another pipeline from now on, in the same child and under its policy.
+
+        settings: like the first ones in all that a policy is made of. Raises what the pipeline cannot be
+        made for, or DeviceLostError; then this one may be asked to prepare again.
+        """
+        self._settings, self._make_pipeline = settings, make_pipeline  # also for whoever takes its place
+        if self._worker is not None:
+            try:
+                self.fingerprint = self._worker.prepare(Prepare(settings, make_pipeline))
+            except WorkerDiedError as death:
+                self._note_death(death)
+        self._find_worker()
 
     def before_batch(self) -> None:
         """Let the policy wait, if it wants to. A child that died meanwhile is replaced when there is work."""

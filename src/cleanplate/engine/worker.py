@@ -31,6 +31,7 @@ from cleanplate.engine.child import (
     Leave,
     Logged,
     Lost,
+    Prepare,
     Ready,
     Refused,
     Situation,
@@ -104,11 +105,11 @@ class Worker:
 
     def wait_until_ready(self) -> str:
         """The pipeline's fingerprint. Raises what the child could not start for, or WorkerDiedError."""
-        reply = self._wait()
-        if isinstance(reply, Refused):
-            raise reply.error
-        assert isinstance(reply, Ready)  # a child says nothing else first
-        return reply.fingerprint
+        return _take_fingerprint(self._wait())
+
+    def prepare(self, command: Prepare) -> str:
+        """The fingerprint of another pipeline. Raises what it cannot be made for, or WorkerDiedError."""
+        return _take_fingerprint(self.ask(command))
 
     def ask(self, command: object, shared: Sequence[object] = ()) -> Any:
         """The child's reply. shared: objects of the command that may be part of the reply.
@@ -252,6 +253,13 @@ class Worker:
             self._stacks.unlink()
             if stacks:
                 _log.info("the process that owns the device %s; where it was:\n%s", cause, stacks)
+
+
+def _take_fingerprint(reply: object) -> str:
+    if isinstance(reply, Refused):
+        raise reply.error
+    assert isinstance(reply, Ready)  # a child answers nothing else to this
+    return reply.fingerprint
 
 
 def describe_standstill(limit_seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ class Desk:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Hold the output folder and let jobs go on. Raises OutputInUseError, UsageError."""
-        with self.album.workspace.opened() as journal:
+        with ExitStack() as held:
+            journal = held.enter_context(self.album.workspace.opened())
             self._redoer = Redoer(
                 self.album.workspace,
                 journal,
@@ -70,6 +71,7 @@ class Desk:
                 stopping=self._stopping.is_set,
                 tell_mark=self._tell_mark,
             )
+            held.callback(self._redoer.close)
             self.queue.release()
             self.tell_queue()
             try:

@@ -1,29 +1,36 @@
-"""Doing one photograph again: the same engine, journal and atomic write as in a batch."""
+"""Doing one photograph again: the same engine, journal and atomic write as in a batch.
+
+Who owns the device is decided as for a run: on CUDA a process of its own, which stays until the review ends.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from cleanplate.detect.given import ArrayMask, GivenDetector
+from cleanplate.device.threads import configure_threads
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.decisions import REVIEWED
 from cleanplate.engine.events import Event, EventStream, PhotoFinished
 from cleanplate.engine.journal import History, HistoryReader
 from cleanplate.engine.markedplace import PlacedMark, find_mark_at
-from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import make_job
-from cleanplate.engine.policy import Policy, choose_policy
+from cleanplate.engine.policy import PlainPolicy, Policy, choose_policy
 from cleanplate.engine.records import Receipt
 from cleanplate.engine.sharedmark import make_reader
+from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
 from cleanplate.engine.work import Failed, Ledger, Workbench, explain
 from cleanplate.engine.workspace import Workspace
-from cleanplate.errors import CleanplateError, TooLittleMemoryError
+from cleanplate.errors import CleanplateError, TooLittleMemoryError, UsageError
 from cleanplate.images.discover import Source
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.base import Pipeline
@@ -91,7 +98,7 @@ class Wish:
 
 
 class Redoer:
-    """Does photographs again, one at a time, on one thread.
+    """Does photographs again, one at a time, on one thread, until it is closed.
 
     journal: of the output folder, which must be held. settings: the run's; `Wish.settings` differ from them
     in `inpaint` and `threshold` alone. build: makes pipelines. tell_mark: hears what came of working out a
@@ -119,6 +126,12 @@ class Redoer:
         self._worked_out: tuple[str, PlacedMark | None] | None = None
         self._history = HistoryReader(workspace.journal)
         self._policy: Policy | None = None
+        self._child: SupervisedOwner | None = None
+
+    def close(self) -> None:
+        """End the process that owns the device, where there is one. No job may run any more."""
+        if self._child is not None:
+            self._child.close()
 
     def do(self, wish: Wish, tell_stage: Callable[[str], None]) -> Outcome:
         """Do it and journal it. Raises JobFailedError; then everything is as it was."""
@@ -132,11 +145,11 @@ class Redoer:
         job = make_job(0, wish.source, self._workspace, self._read_history(), overwrite=False)
         # Masks are kept, so that the page can show what was changed.
         settings = dataclasses.replace(wish.settings, save_masks=True, dry_run=False, profile=None)
-        pipeline = self._choose_pipeline(wish, settings, tell_stage)
-        key = f"{REVIEWED}{settings.result_key}-{pipeline.fingerprint}"
+        make_pipeline = self._choose_pipeline(wish, tell_stage)
         finished: list[Event] = []
         events = EventStream([finished.append])
-        with LocalOwner(pipeline, settings, self._find_policy()) as owner:
+        with self._owning(wish, settings, make_pipeline) as owner:
+            key = f"{REVIEWED}{settings.result_key}-{owner.fingerprint}"
             bench = Workbench(settings, owner, self._workspace, self._ledger, events, key)
             loaded = _want(bench.load(job))
             tell_stage("repair")
@@ -157,51 +170,73 @@ class Redoer:
         except OSError as error:
             raise JobFailedError(*explain(error)) from error
 
-    def _choose_pipeline(
-        self, wish: Wish, settings: RepairSettings, tell_stage: Callable[[str], None]
-    ) -> Pipeline:
-        if wish.keep:
-            return KeepOriginal()
-        pipeline = self._build(settings)
-        if wish.mask is None:
-            return pipeline
-        if not isinstance(pipeline, MarkRepair):
-            raise JobFailedError("this way of repairing takes no painted masks", "do it again without one")
-        if not wish.alike:
-            return dataclasses.replace(pipeline, detector=GivenDetector((ArrayMask(wish.mask),)))
+    def _choose_pipeline(self, wish: Wish, tell_stage: Callable[[str], None]) -> BuildPipeline:
+        """What makes the pipeline for this wish; it can be pickled where `build` can."""
+        if wish.keep or wish.mask is None or not wish.alike:
+            return partial(_build, self._build, wish.mask, (), None)
         found = self._work_out(wish.alike, wish.mask, tell_stage)
-        detector = GivenDetector((ArrayMask(wish.mask, (NOT_SHARED if found is None else NOT_HERE,)),))
-        return dataclasses.replace(pipeline, detector=detector, known=_know(found))
+        notes = (NOT_SHARED if found is None else NOT_HERE,)
+        return partial(_build, self._build, wish.mask, notes, _know(found))
 
     def _work_out(
         self, paths: Sequence[Path], mask: BoolArray, tell_stage: Callable[[str], None]
     ) -> PlacedMark | None:
-        """The mark that photographs share under a mask: once for all photographs that it was given to."""
+        """The mark that photographs share under a mask: once for all photographs that it was given to.
+
+        No network is needed, so it is done here, on the processor, whoever owns the device.
+        """
         key = ArrayMask(mask).fingerprint
         if self._worked_out is None or self._worked_out[0] != key:
             tell_stage("estimate")
-            try:
-                found = find_mark_at(
-                    paths,
-                    mask,
-                    read=make_reader(self._settings),
-                    attempt=self._find_policy().attempt,
-                    is_stopping=self._stopping,
-                )
-            except TooLittleMemoryError:
-                found = None
+            configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
+            with closing(self._make_policy(dataclasses.replace(self._settings, device="cpu"))) as policy:
+                try:
+                    found = find_mark_at(
+                        paths,
+                        mask,
+                        read=make_reader(self._settings),
+                        attempt=policy.attempt,
+                        is_stopping=self._stopping,
+                    )
+                except TooLittleMemoryError:
+                    found = None
             if self._stopping():
                 raise JobFailedError("the server is ending", "ask for it again")
             self._worked_out = (key, found)
             self._tell_mark(found)
         return self._worked_out[1]
 
+    @contextmanager
+    def _owning(
+        self, wish: Wish, settings: RepairSettings, make_pipeline: BuildPipeline
+    ) -> Iterator[DeviceOwner]:
+        """Who repairs for this wish. Raises what a pipeline or a process cannot be made for."""
+        if wish.keep:
+            yield LocalOwner(KeepOriginal(), settings, PlainPolicy())
+        elif is_supervised(self._settings):
+            yield self._prepare_child(settings, make_pipeline)
+        else:
+            with LocalOwner(make_pipeline(settings), settings, self._find_policy()) as owner:
+                yield owner
+
+    def _prepare_child(self, settings: RepairSettings, make_pipeline: BuildPipeline) -> SupervisedOwner:
+        if self._child is None:
+            self._child = SupervisedOwner(
+                settings,
+                emit=self._emit,
+                stopping=self._stopping,
+                limit_seconds=choose_limit(self._settings),
+            )
+        self._child.prepare(settings, make_pipeline)
+        return self._child
+
     def _find_policy(self) -> Policy:
         if self._policy is None:
-            self._policy = choose_policy(
-                self._settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping
-            )
+            self._policy = self._make_policy(self._settings)
         return self._policy
+
+    def _make_policy(self, settings: RepairSettings) -> Policy:
+        return choose_policy(settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping)
 
 
 def _know(found: PlacedMark | None) -> KnownMarks | None:
@@ -209,6 +244,22 @@ def _know(found: PlacedMark | None) -> KnownMarks | None:
         return None
     note = INVERTED.format(sharing=found.sharing, looked_at=found.looked_at)
     return KnownMarks((found.mark,), near=found.placement, notes=(note,))
+
+
+def _build(
+    build: BuildPipeline,
+    mask: BoolArray | None,
+    notes: tuple[str, ...],
+    known: KnownMarks | None,
+    settings: RepairSettings,
+) -> Pipeline:
+    """The pipeline for a wish; also called in the process that owns the device."""
+    pipeline = build(settings)
+    if mask is None:
+        return pipeline
+    if not isinstance(pipeline, MarkRepair):
+        raise UsageError("this way of repairing takes no painted masks; do it again without one")
+    return dataclasses.replace(pipeline, detector=GivenDetector((ArrayMask(mask, notes),)), known=known)
 
 
 def _want(item: Item | Failed) -> Item:
