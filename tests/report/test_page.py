@@ -26,7 +26,7 @@ MODULES = [
         "review",
         "store",
     ),
-    *("viewer", "words"),
+    *("stage", "viewer", "words"),
 ]
 
 

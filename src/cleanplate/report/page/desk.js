@@ -24,7 +24,7 @@ export class Desk {
     this.actions = make("div", { class: "actions" });
     side.prepend(this.actions);
     this.cursor = make("div", { class: "brush-cursor", hidden: true });
-    viewer.stage.append(this.cursor);
+    viewer.stage.element.append(this.cursor);
     this.palette = this.makePalette();
     this.palette.hidden = true;
     scene.append(this.palette);
@@ -34,7 +34,7 @@ export class Desk {
 
   loaded(photo) {
     if (this.painter && this.paintedId !== photo.id) this.stopPainting();
-    if (this.painter) this.viewer.stage.append(this.painter.canvas, this.cursor);
+    if (this.painter) this.viewer.stage.element.append(this.painter.canvas, this.cursor);
     const state = photo.review || {};
     const decision = decisionOf(photo);
     const isBusy = Boolean(state.job);
@@ -113,8 +113,8 @@ export class Desk {
     this.paintedId = photo.id;
     this.viewer.element.classList.add("is-painting");
     this.viewer.setMode("before");
-    this.viewer.stage.append(painter.canvas, this.cursor);
-    this.viewer.applyView();
+    this.viewer.stage.element.append(painter.canvas, this.cursor);
+    this.viewer.stage.applyView();
     this.palette.hidden = false;
     this.controls.hidden = true;
     this.range.value = String(Math.log2(painter.brush));
@@ -222,12 +222,12 @@ export class Desk {
   }
 
   startStroke(event) {
-    this.painter.begin(this.viewer.toPhoto(event));
+    this.painter.begin(this.viewer.stage.toPhoto(event));
   }
 
   continueStroke(event) {
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const each of events.length ? events : [event]) this.painter.extend(this.viewer.toPhoto(each));
+    for (const each of events.length ? events : [event]) this.painter.extend(this.viewer.stage.toPhoto(each));
   }
 
   endStroke() {
@@ -240,12 +240,12 @@ export class Desk {
 
   hover(event) {
     if (!this.painter || event.pointerType === "touch") return;
-    this.at = this.viewer.toPhoto(event);
+    this.at = this.viewer.stage.toPhoto(event);
     this.showCursor();
   }
 
   showCursor() {
-    const { scale, x, y } = this.viewer.view;
+    const { scale, x, y } = this.viewer.stage.view;
     const size = this.painter.brush * scale;
     this.cursor.hidden = false;
     this.cursor.style.setProperty("width", `${size}px`);
