@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from cleanplate.engine.run import repair_folder
 from cleanplate.engine.work import encode_mask
 from cleanplate.errors import OutputInUseError, UsageError
 from cleanplate.report import photo_id
+from cleanplate.review import redo
 from cleanplate.review.desk import Desk, read_run_settings
+from cleanplate.review.waiting import WaitingFile
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Mark
 from tests.engine.sharing import draw_mark, find_place, write_folder
@@ -339,6 +342,35 @@ def test_where_they_share_none_the_mask_is_used_and_that_is_said(tmp_path):
     assert all(region["method"] == "filled" for record in records for region in record["regions"])
 
 
+def test_a_mark_that_was_being_worked_out_when_the_review_ended_is_in_the_next(tmp_path, monkeypatch):
+    begun, ended = threading.Event(), threading.Event()
+
+    def find_until_stopped(*_, is_stopping, **__):
+        begun.set()
+        wait_until(is_stopping)
+        ended.set()
+
+    desk = open_sharing_desk(tmp_path, None)
+    painted = square_mask(280, 200, at=(100, 80), edge=40)
+    with monkeypatch.context() as patch, desk.opened():
+        patch.setattr(redo, "find_mark_at", find_until_stopped)
+        client, ids = open_client(desk), ids_by_name(desk)
+        paint(client, ids["00.jpg"], painted)
+        act(client, ids["00.jpg"], "apply", ids=[ids["01.jpg"], ids["02.jpg"]])
+        assert begun.wait(20)
+    assert ended.is_set()
+    assert desk.queue.to_json()["waiting_count"] == 2
+    assert [kind for kind, _ in read_events(desk)].count("mark") == 0
+    again = open_desk(tmp_path / "out")
+    assert [(job.name, job.alike) for job in again.queue.list_jobs().values()] == [
+        ("01.jpg", True),
+        ("02.jpg", True),
+    ]
+    with again.opened():
+        assert wait_for_queue(again)["failed"] == 0
+    assert [data for kind, data in read_events(again) if kind == "mark"] == [{"found": None}]
+
+
 def test_masks_of_other_sizes_and_kinds_are_refused(client, ids):
     for png, status in (
         (square_mask(width=95), 422),
@@ -397,6 +429,7 @@ def test_the_queue_is_told_and_waiting_jobs_can_be_taken_out(output):
         assert review_of(client, ids["b.jpg"])["job"] is None
         assert client.delete("/api/queue").json()["waiting_count"] == 0
         assert wait_for_queue(desk)["finished"] == 1
+    assert WaitingFile(output / ".cleanplate" / "waiting.jsonl").read() == []
     states = [(job["name"], job["state"]) for kind, job in read_events(desk) if kind == "job"]
     assert ("b.jpg", "cancelled") in states
     assert ("a.png", "done") in states
@@ -414,7 +447,7 @@ def test_pages_are_told_the_stages_of_a_job(client, desk, ids):
     assert [e for kind, e in read_events(desk) if kind == "photo"][-1]["review"]["redone"]
 
 
-def test_ending_lets_the_running_job_end_and_drops_the_others(inputs, output):
+def test_ending_lets_the_running_job_end_and_the_others_wait_for_the_next_review(inputs, output):
     desk = open_desk(output, build_slowly)
     before = {name: sha256(output / name) for name in ("a.png", "b.jpg")}
     with desk.opened():
@@ -428,6 +461,16 @@ def test_ending_lets_the_running_job_end_and_drops_the_others(inputs, output):
     assert act(client, ids["a.png"], "again").status_code == 409
     # the folder is free again
     repair_folder(inputs, output, SETTINGS, pipeline=build(SETTINGS))
+    # A decision was made, and is not lost because other work came before it.
+    with closing(open_desk(output)) as unopened:
+        assert [job.name for job in unopened.queue.list_jobs().values()] == ["b.jpg"]
+    again = open_desk(output)
+    with again.opened():
+        assert wait_for_queue(again)["failed"] == 0
+        assert review_of(open_client(again), ids["b.jpg"])["decision"] == "kept"
+    assert sha256(output / "b.jpg") == sha256(inputs / "b.jpg")
+    with closing(open_desk(output)) as empty:
+        assert empty.queue.list_jobs() == {}
 
 
 @pytest.mark.usefixtures("desk")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import Watching
-from cleanplate.cli.serving import Bell, announce, check_serving, renew_report
+from cleanplate.cli.serving import Bell, announce, check_serving, renew_report, tell_waiting
 from cleanplate.errors import UsageError
 from cleanplate.settings import RepairSettings
 
@@ -37,6 +37,7 @@ class LivePage:
         with self.desk.opened(), stop_on_interrupt(bell, say):
             print("the run is over; the page stays until Ctrl-C", file=sys.stderr, flush=True)
             bell.wait()
+        tell_waiting(self.desk)
         if self.desk.album.has_changed:
             renew_report(self.desk.album.output)
 

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     from cleanplate.cli.interrupt import stop_on_interrupt
     from cleanplate.cli.repair import say, show_any_name
-    from cleanplate.cli.serving import Bell, announce, check_serving, renew_report
+    from cleanplate.cli.serving import Bell, announce, check_serving, renew_report, tell_waiting
 
     show_any_name()
     check_serving(arguments.port)
@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         announce(server, browser=arguments.browser)
         bell.wait()
+    tell_waiting(desk)
     if desk.album.has_changed:
         renew_report(arguments.output)
     return 0

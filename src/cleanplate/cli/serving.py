@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleanplate.cli.wording import count
 from cleanplate.errors import UsageError
 from cleanplate.extras import require
 
 if TYPE_CHECKING:
+    from cleanplate.review.desk import Desk
     from cleanplate.review.serve import Server
 
 #: What the extra `review` brings.
@@ -51,6 +53,17 @@ def announce(server: Server, *, browser: bool) -> None:
         import webbrowser
 
         webbrowser.open(address)
+
+
+def tell_waiting(desk: Desk) -> None:
+    """Say at the end of a review how many jobs wait, where any do."""
+    waiting = desk.queue.to_json()["waiting_count"]
+    if waiting:
+        print(
+            f"{count(waiting, 'photograph')} still in the queue: the next review goes on with it",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def renew_report(output: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ from cleanplate.review.masks import decode_mask, encode_mask, read_mask
 from cleanplate.review.queue import Action, Job, JobFailedError, JobQueue, State
 from cleanplate.review.redo import BuildPipeline, Redoer, Wish
 from cleanplate.review.refusal import BUSY, UNFIT, RefusalError
+from cleanplate.review.waiting import WAITING_FILE, WaitingFile
 from cleanplate.settings import INPAINT_MODELS, INPAINTERS, RepairSettings
 from cleanplate.structures import BoolArray
+
+_log = logging.getLogger(__name__)
 
 #: Why jobs wait while a run goes on in the same folder.
 RUN_GOES_ON = "the run is going on"
@@ -54,8 +58,11 @@ class Desk:
         self._build = build
         self._redoer: Redoer | None = None
         self._stopping = threading.Event()
+        self._waiting = WaitingFile(self.album.workspace.state / WAITING_FILE)
+        self._noting = threading.Lock()  # a job's end is written down after its beginning
         self.queue = JobQueue(self._do, self._tell_job)
         self.queue.hold(RUN_GOES_ON)
+        self._take_up()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -72,6 +79,8 @@ class Desk:
                 tell_mark=self._tell_mark,
             )
             held.callback(self._redoer.close)
+            with self._noting, suppress(OSError):  # it is long, then, and no worse
+                self._waiting.rewrite(list(self.queue.list_jobs().values()))
             self.queue.release()
             self.tell_queue()
             try:
@@ -80,11 +89,13 @@ class Desk:
                 self.close()
 
     def close(self) -> None:
-        """Let the running job end, begin no other, let every page go."""
+        """Let the running job end, begin no other, let every page go. What waits is there the next time."""
         self._stopping.set()
         self.queue.close()
         self.feed.close()
         self.album.close()
+        with self._noting:
+            self._waiting.close()
 
     # What pages see
 
@@ -215,15 +226,33 @@ class Desk:
 
     def cancel(self, number: int | None = None) -> None:
         """Take a waiting job out of the queue, or all of them. Raises RefusalError."""
-        for job in self.queue.cancel(number):
+        with self._noting, _storing():
+            cancelled = self.queue.cancel(number)
+            self._waiting.end(cancelled)
+        for job in cancelled:
             self.feed.publish("job", job.to_json())
             self.tell_photo(job.id)
         self.tell_queue()
 
     # How it is done
 
+    def _take_up(self) -> None:
+        """Queue what an earlier review has left waiting. Raises UsageError where that cannot be read."""
+        try:
+            jobs = self._waiting.read()
+        except OSError as exc:
+            self.queue.close()
+            raise UsageError(f"{exc.filename}: it cannot be read ({exc.strerror or exc})") from exc
+        known = {photo.id for photo in self.album.list()}
+        self.queue.add([job for job in jobs if job.id in known])
+
     def _queue(self, jobs: Sequence[Job]) -> list[Job]:
-        added = self.queue.add(jobs)
+        with self._noting:
+            added = self.queue.add(jobs)
+            try:
+                self._waiting.add(added)
+            except OSError as error:  # they are done all the same, unless the review ends first
+                _log.warning("what waits cannot be written down (%s)", error.strerror or error)
         for job in added:
             self.tell_photo(job.id)
         self.tell_queue()
@@ -253,7 +282,10 @@ class Desk:
         self.feed.publish("mark", {"found": told})
 
     def _tell_job(self, job: Job) -> None:
-        """Tell of a job that has begun, come to its next stage or ended."""
+        """Tell of a job that has begun, come to its next stage, ended or was put off."""
+        if job.state not in (State.RUNNING, State.WAITING):
+            with self._noting, suppress(OSError):  # it would be done once more, and come to the same
+                self._waiting.end([job])
         self.feed.publish("job", job.to_json())
         if job.stage is None or job.state is not State.RUNNING:
             self.tell_photo(job.id)

@@ -73,11 +73,15 @@ class JobFailedError(Exception):
         self.remedy = remedy
 
 
+class JobPutOffError(Exception):
+    """The queue ends while a job is under way, and it was not finished: it waits for the next time."""
+
+
 class JobQueue:
     """Does jobs in order, on one thread of its own.
 
-    do: does a job, telling its stages; raises JobFailedError. tell: hears of a job that has begun, come to
-    its next stage or ended, in the queue's thread; it may ask the queue.
+    do: does a job, telling its stages; raises JobFailedError, or JobPutOffError. tell: hears of a job that
+    has begun, come to its next stage, ended or waits again, in the queue's thread; it may ask the queue.
     """
 
     def __init__(self, do: Callable[[Job, Callable[[str], None]], None], tell: Callable[[Job], None]) -> None:
@@ -164,7 +168,7 @@ class JobQueue:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let the running job end and begin no other; waiting ones are dropped."""
+        """Let the running job end, or be put off, and begin no other."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -201,6 +205,8 @@ class JobQueue:
     def _do_one(self, job: Job) -> Job:
         try:
             self._do(job, self._note_stage)
+        except JobPutOffError:
+            return replace(job, state=State.WAITING)
         except JobFailedError as error:
             return replace(job, state=State.FAILED, cause=error.cause, remedy=error.remedy)
         except Exception as error:  # one job's trouble, of whatever kind, must not end the queue
@@ -219,7 +225,10 @@ class JobQueue:
     def _end(self, job: Job) -> None:
         with self._changed:
             self._running = None
-            del self._busy[job.id]
+            if job.state is State.WAITING:
+                self._waiting.appendleft(job)
+            else:
+                del self._busy[job.id]
             self._failed += job.state is State.FAILED
             self._finished += job.state is State.DONE
         self._tell(job)

@@ -36,7 +36,7 @@ from cleanplate.models.request import Attempt
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.pipeline.known import KnownMarks
 from cleanplate.pipeline.repair import MarkRepair
-from cleanplate.review.queue import JobFailedError
+from cleanplate.review.queue import JobFailedError, JobPutOffError
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import BoolArray, Detection, Outcome, Photo, Repair, Verdict
 
@@ -134,7 +134,7 @@ class Redoer:
             self._child.close()
 
     def do(self, wish: Wish, tell_stage: Callable[[str], None]) -> Outcome:
-        """Do it and journal it. Raises JobFailedError; then everything is as it was."""
+        """Do it and journal it. Raises JobFailedError, JobPutOffError; then everything is as it was."""
         try:
             return self._do(wish, tell_stage)
         except CleanplateError as error:
@@ -201,7 +201,7 @@ class Redoer:
                 except TooLittleMemoryError:
                     found = None
             if self._stopping():
-                raise JobFailedError("the server is ending", "ask for it again")
+                raise JobPutOffError
             self._worked_out = (key, found)
             self._tell_mark(found)
         return self._worked_out[1]
