@@ -116,6 +116,17 @@ def test_a_later_run_with_nothing_to_do_hides_no_story(tmp_path):
     assert (story.state, story.ended) == ("running", None)
 
 
+def test_trying_again_what_fails_again_hides_no_story_either(tmp_path):
+    journal(
+        tmp_path,
+        *(started(), finished("a.jpg"), finished("b.jpg", "failed"), ended(9)),
+        *(started(20, total=1), finished("b.jpg", "failed", 21), ended(22)),
+    )
+    assert (collect(tmp_path).run.total, collect(tmp_path).run.state) == (2, "finished")
+    journal(tmp_path, started(), finished("b.jpg", "failed"), ended(9))
+    assert collect(tmp_path).run.total == 2
+
+
 def test_lines_of_another_version_are_passed_over(tmp_path):
     journal(tmp_path, {"kind": "finished"}, {"kind": "new", "time": "x"}, {}, started(), finished("a.jpg"))
     assert len(collect(tmp_path).photos) == 1

@@ -18,7 +18,7 @@ from cleanplate.errors import UsageError
 from cleanplate.monitor.records import read_samples
 from cleanplate.report.links import FileLinks, Links, ServedLinks
 from cleanplate.report.photos import ReportPhoto
-from cleanplate.structures import Outcome
+from cleanplate.structures import Outcome, Verdict
 
 #: Points of a chart over time; a night's samples are thinned to these.
 MOST_SAMPLES = 1500
@@ -117,7 +117,10 @@ def _lay_decisions(photos: Sequence[ReportPhoto], path: Path) -> Iterator[Report
 
 @dataclass(eq=False)
 class _Story:
-    """Reads the journal's lines in order. finished: photographs since the last start."""
+    """Reads the journal's lines in order.
+
+    finished: photographs since the last start, but for those that failed before and failed again.
+    """
 
     photos: dict[str, ReportPhoto] = field(default_factory=dict)
     began: float | None = None
@@ -141,8 +144,9 @@ class _Story:
             outcome = outcome_from_json(line["outcome"])
             receipt = line.get("receipt") or {}
             sha256 = receipt.get("output", {}).get("sha256")
+            before = self.photos.get(str(outcome.source))
             self.photos[str(outcome.source)] = ReportPhoto(outcome=outcome, at=at, output_sha256=sha256)
-            self.finished += 1
+            self.finished += not (_has_failed(before) and outcome.verdict is Verdict.FAILED)
         elif kind == "started":
             self._begin(at, int(line["total"]), int(line["skipped"]))
         elif kind == "ended":
@@ -184,6 +188,10 @@ class _Story:
         ]
         thinned = thin_samples(samples, MOST_SAMPLES)
         return RunStory(**{**_fields(story), "samples": tuple(thinned)})
+
+
+def _has_failed(photo: ReportPhoto | None) -> bool:
+    return photo is not None and photo.outcome.verdict is Verdict.FAILED
 
 
 def _fields(story: RunStory) -> dict[str, Any]:

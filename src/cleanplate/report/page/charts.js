@@ -5,7 +5,7 @@ import { bytes, duration, isSaid, moment, number, percent, say } from "./i18n.js
 
 const WIDTH = 720;
 const HEIGHT = 230;
-const EDGE = { left: 66, right: 12, top: 12, bottom: 30 };
+const EDGE = { left: 66, right: 12, top: 16, bottom: 30 };
 const THRESHOLDS = [0.8, 0.9];
 /** Bars of the pace; a chart is not more exact for having more of them. */
 const MOST_BARS = 60;
@@ -64,7 +64,7 @@ function describeRun(run, photos, span) {
     ["until", state],
     ["lasted", duration(seconds)],
     ["looked_at", number(photos.length)],
-    ["pace", say("mean_pace", { rate: number(photos.length / Math.max(seconds, 0.001), 2) })],
+    ["pace", number(photos.length / Math.max(seconds, 0.001), 2)],
   ];
   return make("dl", { class: "run-facts" }, rows.map(([name, value]) => make("div", {}, make("dt", { text: say(name) }), make("dd", { text: value }))));
 }
@@ -83,8 +83,8 @@ function drawMemory(run, span, { title, total, lines }) {
   for (const event of run.events) plot.mark(event);
   if (whole) for (const share of THRESHOLDS) plot.threshold(whole * share, say("threshold_at", { share: percent(share, 0) }), share >= 0.9);
   series.forEach((line, index) => plot.line(line.points, `series-${index + 1}`));
-  const peaks = series.map((line) => `${say(line.name)}: ${bytes(Math.max(...line.points.map(([, value]) => value)))}`);
-  return frame(title, say("memory_hint"), plot, peaks.join(", "), series.map((line) => line.name));
+  const peaks = series.map((line) => `${say(line.name)}${say("colon")}${bytes(Math.max(...line.points.map(([, value]) => value)))}`);
+  return frame(title, say("memory_hint"), plot, peaks.join(say("comma")), series.map((line) => line.name));
 }
 
 function drawPace(photos, span) {
@@ -191,7 +191,9 @@ class Plot {
       const y = this.y(value).toFixed(1);
       path += index === 0 ? `M${x} ${y}` : stepped ? `H${x}V${y}` : `L${x} ${y}`;
     });
-    this.add("path", { class: `line ${name}`, d: path });
+    // Of a run that was over at once there is one point, and a line to nowhere is not drawn.
+    if (points.length === 1) this.add("circle", { class: `point ${name}`, cx: this.x(points[0][0]), cy: this.y(points[0][1]), r: 4 });
+    else this.add("path", { class: `line ${name}`, d: path });
   }
 
   bar(from, to, value) {
@@ -208,7 +210,8 @@ class Plot {
   threshold(value, text, critical) {
     const y = this.y(value);
     this.add("line", { class: `threshold ${critical ? "critical" : "warning"}`, x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y });
-    this.add("text", { class: "label", x: WIDTH - EDGE.right - 4, y: y + 16, "text-anchor": "end" }, text);
+    // One above its line and one below, so that neither is crossed by the other.
+    this.add("text", { class: "label", x: WIDTH - EDGE.right - 4, y: critical ? y - 5 : y + 16, "text-anchor": "end" }, text);
   }
 
   /** A pause is as wide as it was long; the rest are moments. */
@@ -265,15 +268,15 @@ function shortTime(seconds) {
 function describeEvent(event) {
   switch (event.kind) {
     case "paused":
-      return `${say("paused")} ${duration(event.seconds)}: ${event.reason}`;
+      return `${say("paused")} ${duration(event.seconds)}${say("colon")}${event.reason}`;
     case "cleaned":
-      return `${say("cleaned")}: ${event.reason}${event.freed_bytes ? ` (${bytes(event.freed_bytes)})` : ""}`;
+      return `${say("cleaned")}${say("colon")}${event.reason}${event.freed_bytes ? ` (${bytes(event.freed_bytes)})` : ""}`;
     case "retried": {
       const sizes = event.next_batch === undefined ? "" : ` ${event.batch} → ${event.next_batch}`;
-      return `${say("retried")} (${isSaid(event.stage) ? say(event.stage) : event.stage}${sizes}): ${event.cause}`;
+      return `${say("retried")} (${isSaid(event.stage) ? say(event.stage) : event.stage}${sizes})${say("colon")}${event.cause}`;
     }
     default:
-      return `${say("warned")}: ${event.message ?? event.text ?? ""}`;
+      return `${say("warned")}${say("colon")}${event.message ?? event.text ?? ""}`;
   }
 }
 

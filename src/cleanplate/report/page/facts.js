@@ -50,7 +50,7 @@ function makeMethods(photo) {
     const opacities = (photo.regions || []).filter((region) => region.method === method && region.opacity !== null);
     const mean = opacities.reduce((sum, region) => sum + region.opacity, 0) / opacities.length;
     const text = count > 1 ? `${say(method)} × ${count}` : say(method);
-    return make("li", { class: `is-${method}`, text: opacities.length ? `${text}, ${say("opacity", { value: number(mean, 2) })}` : text });
+    return make("li", { class: `is-${method}`, text: opacities.length ? `${text}${say("comma")}${say("opacity", { value: number(mean, 2) })}` : text });
   });
   return make("ul", { class: "methods" }, items);
 }

@@ -43,9 +43,9 @@ export class Review {
     on("note", (note) => this.takeNote(note));
     on("bye", () => {
       stream.close();
-      this.complain(say("lost"), true);
+      this.complain(say("lost"), { stays: true });
     });
-    stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && this.complain(say("lost"), true));
+    stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && this.complain(say("lost"), { stays: true }));
     this.try(async () => this.takeQueue(await ask("GET", "/api/queue")));
     this.try(async () => this.takeRun(await ask("GET", "/api/run")));
   }
@@ -66,7 +66,7 @@ export class Review {
   }
 
   takeJob(job) {
-    if (job.state === "failed") this.complain(`${job.name}: ${[job.cause, job.remedy].filter(Boolean).join("; ")}`);
+    if (job.state === "failed") this.complain(`${job.name}: ${[job.cause, job.remedy].filter(Boolean).join("; ")}`, { lang: "en" });
     const photo = this.store.photo(job.id);
     if (photo?.review?.job?.job === job.job && ["waiting", "running"].includes(job.state)) {
       this.store.replace({ ...photo, review: { ...photo.review, job } });
@@ -109,7 +109,7 @@ export class Review {
       await act();
       return true;
     } catch (error) {
-      this.complain(error.message);
+      this.complain(error.message, { lang: "en" });
       return false;
     }
   }
@@ -233,7 +233,7 @@ export class Review {
     this.queueList.hidden = !rows.length;
     refill(
       this.queueHead,
-      queue.held && jobs.length > 0 && make("p", { class: "fine", text: queue.held, lang: "en" }),
+      queue.held && jobs.length > 0 && make("p", { class: "fine", text: say("queue_held") }),
       queue.total > 0 && makeProgress(done, Math.max(queue.total, done + jobs.length), say("queue")),
       !rows.length && make("p", { class: "fine", text: say("queue_empty") }),
     );
@@ -281,8 +281,8 @@ export class Review {
   }
 
   /** Show what went wrong, where it can be seen also with a photograph open. */
-  complain(text, stays = false) {
-    const line = make("p", { class: "toast", lang: "en" }, make("span", { text }), button(say("close"), { image: "close", quiet: true, on: { click: () => line.remove() } }));
+  complain(text, { stays = false, lang = document.documentElement.lang } = {}) {
+    const line = make("p", { class: "toast", lang }, make("span", { text }), button(say("close"), { image: "close", quiet: true, on: { click: () => line.remove() } }));
     const place = this.page.viewer?.isOpen ? this.page.viewer.element : this.trouble;
     let toasts = place.querySelector(".toasts");
     if (!toasts) place.append((toasts = make("div", { class: "toasts", role: "alert" })));

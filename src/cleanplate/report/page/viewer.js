@@ -131,6 +131,7 @@ export class Viewer {
     const isNew = this.stage.show(photo, { keepView });
     const { isPair } = this.stage;
     for (const choice of this.modes) choice.disabled = !isPair;
+    this.markMode();
     this.maskButton.disabled = !photo.share;
     for (const each of this.zooms) each.disabled = this.stage.isEmpty;
     this.element.classList.toggle("is-single", !isPair);
@@ -156,11 +157,16 @@ export class Viewer {
 
   setMode(mode) {
     this.stage.setMode(mode);
-    for (const choice of this.modes) choice.setAttribute("aria-pressed", String(choice.dataset.mode === mode));
+    this.markMode();
+  }
+
+  markMode() {
+    const { isPair, mode } = this.stage;
+    for (const choice of this.modes) choice.setAttribute("aria-pressed", String(Boolean(isPair) && choice.dataset.mode === mode));
   }
 
   showZoom() {
-    this.percent.textContent = percent(this.stage.zoom, 0);
+    this.percent.textContent = this.stage.isEmpty ? "" : percent(this.stage.zoom, 0);
     this.tools?.viewChanged();
   }
 
