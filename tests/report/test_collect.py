@@ -121,6 +121,7 @@ def test_trying_again_what_fails_again_hides_no_story_either(tmp_path):
         tmp_path,
         *(started(), finished("a.jpg"), finished("b.jpg", "failed"), ended(9)),
         *(started(20, total=1), finished("b.jpg", "failed", 21), ended(22)),
+        finished("a.jpg", "repaired", 25),  # by a review
     )
     assert (collect(tmp_path).run.total, collect(tmp_path).run.state) == (2, "finished")
     journal(tmp_path, started(), finished("b.jpg", "failed"), ended(9))

@@ -119,7 +119,8 @@ def _lay_decisions(photos: Sequence[ReportPhoto], path: Path) -> Iterator[Report
 class _Story:
     """Reads the journal's lines in order.
 
-    finished: photographs since the last start, but for those that failed before and failed again.
+    finished: photographs of the last run, but for those that failed before and failed again. What a review
+    did after it is no part of it.
     """
 
     photos: dict[str, ReportPhoto] = field(default_factory=dict)
@@ -146,7 +147,8 @@ class _Story:
             sha256 = receipt.get("output", {}).get("sha256")
             before = self.photos.get(str(outcome.source))
             self.photos[str(outcome.source)] = ReportPhoto(outcome=outcome, at=at, output_sha256=sha256)
-            self.finished += not (_has_failed(before) and outcome.verdict is Verdict.FAILED)
+            fails_again = _has_failed(before) and outcome.verdict is Verdict.FAILED
+            self.finished += self.ended is None and not fails_again
         elif kind == "started":
             self._begin(at, int(line["total"]), int(line["skipped"]))
         elif kind == "ended":
