@@ -144,6 +144,8 @@ def test_a_taken_port_is_said(output):
 
 def test_the_command_says_what_is_wrong(output, tmp_path, monkeypatch, capsys):
     assert main(["review", str(tmp_path / "nowhere"), "--no-browser"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert main(["review", str(tmp_path), "--no-browser"]) == 2
     assert "no run has written here" in capsys.readouterr().err
     assert main(["review", str(output), "--port", "70000"]) == 2
     assert "--port is 70000" in capsys.readouterr().err
@@ -262,3 +264,10 @@ def test_a_dry_run_has_nothing_to_show_live(tmp_path, capsys):
     arguments = ["repair", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--live", "--dry-run"]
     assert main(arguments) == 2
     assert "--dry-run writes none" in capsys.readouterr().err
+
+
+def test_no_page_is_opened_for_inputs_that_are_not_there(tmp_path, capsys):
+    assert main(["repair", str(tmp_path / "nope"), "-o", str(tmp_path / "out"), "--live"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no such file or folder" in said
+    assert "the page is at" not in said

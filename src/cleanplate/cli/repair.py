@@ -45,8 +45,11 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
     from cleanplate.cli.progress import Heard, follow
     from cleanplate.engine.run import repair_folder
     from cleanplate.engine.stop import StopRequest
+    from cleanplate.images.discover import check_roots
 
     stop, heard = StopRequest(), Heard()
+    if watching.live:
+        check_roots(inputs, output)  # before a page is opened that would have nothing to show
     with ExitStack() as held:
         page = held.enter_context(open_live(output, settings, watching, stop)) if watching.live else None
         with follow(watching) as subscribers, stop_on_interrupt(stop, say):

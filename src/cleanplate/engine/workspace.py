@@ -65,6 +65,13 @@ class Workspace:
                 with contextlib.suppress(OSError):
                     self._sweep()
 
+    def require_run(self) -> None:
+        """Raises UsageError where no run has written."""
+        if not self.output.is_dir():
+            raise UsageError(f"{self.output}: there is no such folder; give the --output of a repair")
+        if not self.journal.is_file():
+            raise UsageError(f"{self.output}: no run has written here; give the --output of a repair")
+
     def read_history(self) -> History:
         """What journal and decisions tell. Raises UsageError where they are there but cannot be read."""
         try:

@@ -92,7 +92,7 @@ def discover(
     >>> [(source.relative, source.output) for source in found.sources]
     [('a.jpg', 'a.jpg.png'), ('a.png', 'a.png')]
     """
-    _check_roots(inputs, output)
+    check_roots(inputs, output)
     entries: list[_Entry] = []
     seen: set[str] = set()
     for given in inputs:
@@ -113,7 +113,8 @@ def discover(
     )
 
 
-def _check_roots(inputs: Sequence[Path], output: Path) -> None:
+def check_roots(inputs: Sequence[Path], output: Path) -> None:
+    """Raises UsageError for inputs that are not there and for an output that cannot be one of theirs."""
     if not inputs:
         raise UsageError("no input was given; name a folder or a photograph")
     if output.exists() and not output.is_dir():

@@ -79,9 +79,8 @@ def collect(output: Path) -> ReportData:
 
     Raises UsageError where there is no journal or it cannot be read.
     """
+    Workspace(output).require_run()
     journal = Workspace(output).journal
-    if not journal.is_file():
-        raise UsageError(f"{output}: no run has written here; give the --output of a repair")
     story = _Story()
     try:
         for line in read_lines(journal):

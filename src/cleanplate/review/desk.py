@@ -346,9 +346,8 @@ def read_run_settings(output: Path) -> RepairSettings:
 
     Raises UsageError where no run has written there.
     """
+    Workspace(output).require_run()
     journal = Workspace(output).journal
-    if not journal.is_file():
-        raise UsageError(f"{output}: no run has written here; give the --output of a repair")
     told: Mapping[str, Any] = {}
     try:
         for line in read_lines(journal):

@@ -37,7 +37,7 @@ export function drawRun(store) {
       }),
     ...(photos.length ? [drawPace(photos, span), drawStages(photos), drawSizes(photos, span), drawBatches(run, photos, span)] : []),
   ];
-  return make("div", { class: "run" }, describeRun(run, photos, span), make("div", { class: "charts" }, charts.filter(Boolean)), listEvents(run));
+  return make("div", { class: "run" }, describeRun(store, photos, span), make("div", { class: "charts" }, charts.filter(Boolean)), listEvents(run));
 }
 
 /** The photographs that this run finished, in the order of time; what was done again later is not among them. */
@@ -56,9 +56,12 @@ function used(sample) {
   return total === undefined || available === undefined ? undefined : total - available;
 }
 
-function describeRun(run, photos, span) {
+function describeRun(store, photos, span) {
+  const { run } = store;
+  // Who follows it knows more than its journal.
+  const open = store.liveRun ? say("state_running") : say("going_on");
   const seconds = (run.ended ?? span.to) - run.began;
-  const state = run.state === "interrupted" ? say("interrupted") : run.ended ? moment(run.ended) : say("going_on");
+  const state = run.state === "interrupted" ? say("interrupted") : run.ended ? moment(run.ended) : open;
   const rows = [
     ["from", moment(run.began)],
     ["until", state],
