@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 #: What decoded photographs may take together.
 MEMORY_BYTES = 1 << 30
-#: Of a pixel, 8 bits deep: the samples and the RGB of two pictures, their distance and the mask.
+#: Of a pixel: the samples and the RGB of two pictures, their distance and the mask (benchmarks/previews.py).
 BYTES_PER_PIXEL = 20
 _MOST_THREADS = 4
 

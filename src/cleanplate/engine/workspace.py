@@ -2,12 +2,14 @@
 
 journal.jsonl   what became of every file
 decisions.jsonl what a person decided about results
+waiting.jsonl   what a person has asked for and was not done yet
 painted/        masks that a person painted
 lock            held while a run is going on
 status.json, samples.jsonl   for whoever watches from another process
 shared-mark.*   the mark that the photographs share, and when it was looked for
 tmp/            results under way; emptied when a run starts
 masks/          with --save-masks, one PNG a photograph in which something was found
+previews/       small pictures for the report, and masks of what was changed where none was kept
 replaced/       results that someone changed after they were written, before they were made anew
 """
 

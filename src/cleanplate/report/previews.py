@@ -30,8 +30,8 @@ from cleanplate.structures import Box, Outcome
 
 #: What decoded photographs may take together while previews are made.
 MEMORY_BYTES = 1 << 30
-#: Of a pixel that is being decoded: samples, the RGB made of them, and their smaller copy.
-_BYTES_PER_PIXEL = 10
+#: Of a pixel that is decoded, with all that is made of it on the way (benchmarks/previews.py: 13 to 18).
+_BYTES_PER_PIXEL = 20
 #: For a photograph of which nobody knows the size, because it failed: 24 megapixels.
 _UNKNOWN_PIXELS = 24_000_000
 _MOST_THREADS = 4
@@ -111,7 +111,7 @@ class Previews:
         budget = ByteBudget(MEMORY_BYTES)
 
         def make_one(photo: ReportPhoto) -> None:
-            with budget.held(self._estimate_bytes(photo)):
+            with budget.held(_estimate_bytes(photo.outcome)):
                 self.make(photo)
 
         workers = threads or min(_MOST_THREADS, count_cores())
@@ -157,11 +157,6 @@ class Previews:
         finally:
             staged.unlink(missing_ok=True)
 
-    def _estimate_bytes(self, photo: ReportPhoto) -> int:
-        compared = photo.is_changed and not self.mask(photo).is_file()
-        each = latemasks.BYTES_PER_PIXEL if compared else _BYTES_PER_PIXEL
-        return (photo.outcome.width * photo.outcome.height or _UNKNOWN_PIXELS) * each
-
     def _sweep(self, photos: Sequence[ReportPhoto]) -> None:
         sides = [self.files(photo, after=after) for photo in photos for after in (True, False)]
         wanted = {path.name for side in sides for path in (side.small, side.large, side.detail)}
@@ -188,3 +183,7 @@ def find_detail_box(outcome: Outcome) -> Box:
     return Box(
         left, top, min(grown.right, left + pictures.LARGE_PX), min(grown.bottom, top + pictures.LARGE_PX)
     )
+
+
+def _estimate_bytes(outcome: Outcome) -> int:
+    return (outcome.width * outcome.height or _UNKNOWN_PIXELS) * _BYTES_PER_PIXEL
