@@ -78,6 +78,18 @@ def test_what_browsers_show_wrongly_is_converted(tmp_path):
     assert not is_showable(tmp_path / "damaged.png")
 
 
+def test_heic_is_converted_too(tmp_path):
+    import pillow_heif
+
+    path = tmp_path / "a.heic"
+    picture = Image.new("RGB", (64, 48), (200, 30, 30))
+    pillow_heif.from_pillow(picture).save(path, quality=90)
+    made, kind = picture_for_browser(path)
+    assert kind == "image/jpeg"
+    assert open_bytes(made).shape == (48, 64, 3)
+    assert open_bytes(thumbnail(path))[20, 20, 0] > 150
+
+
 def test_colour_profiles_go_along(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for name in ("a.jpg", "a.tiff"):

@@ -123,6 +123,41 @@ def test_a_painted_mask_changes_the_file(browser, output):
     assert not changed[100:, :60].any()
 
 
+def touch(page, *places):
+    """A finger put down, moved from place to place, in shares of the photograph, and lifted."""
+    box = page.locator("canvas.paint").bounding_box()
+    points = [{"x": box["x"] + box["width"] * x, "y": box["y"] + box["height"] * y} for x, y in places]
+    session = page.context.new_cdp_session(page)
+    for kind, point in zip(["touchStart"] + ["touchMove"] * (len(points) - 1), points, strict=True):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_fingers_paint_with_brush_and_lasso_and_rub_out(browser, output):
+    whole, corner = 192 * 128, ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8))
+    with reviewing(browser, output, **PHONE) as (_, seen, _):
+        page = seen.page
+        seen.open("clean.png")
+        page.get_by_role("button", name="Edit the mask").tap()
+        page.locator(".palette").wait_for()
+        touch(page, (0.2, 0.9), (0.4, 0.9), (0.6, 0.9))
+        wait_until(lambda: count_painted(page) > 100)
+        page.wait_for_timeout(200)
+        stroke = count_painted(page)
+        page.get_by_role("button", name="Lasso").tap()
+        touch(page, *corner)  # half of 0.6 by 0.6
+        wait_until(lambda: abs(count_painted(page) - stroke - whole * 0.18) < whole * 0.02)
+        page.get_by_role("button", name="Eraser").tap()
+        touch(page, *corner)
+        wait_until(lambda: abs(count_painted(page) - stroke) < whole * 0.02)
+        page.get_by_role("button", name="Undo").tap()
+        wait_until(lambda: count_painted(page) > stroke + whole * 0.16)
+        page.get_by_role("button", name="Save the mask").tap()
+        page.get_by_role("button", name="Forget the painted mask").wait_for()
+    (saved,) = (output / ".cleanplate" / "painted").glob("*.png")
+    assert np.asarray(Image.open(saved)).shape == (128, 192)
+
+
 def test_a_mask_is_painted_by_keyboard_too(browser, output):
     with reviewing(browser, output) as (_, seen, _):
         page = seen.page
