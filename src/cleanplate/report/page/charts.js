@@ -10,6 +10,7 @@ const THRESHOLDS = [0.8, 0.9];
 /** Bars of the pace; a chart is not more exact for having more of them. */
 const MOST_BARS = 60;
 const MOST_DOTS = 1500;
+const FEW_DOTS = 60;
 
 /** Everything about the run, for the page's second half. Called again when there is more to show. */
 export function drawRun(store) {
@@ -135,7 +136,7 @@ function drawSizes(photos, span) {
   const radius = points.length < 100 ? 4.5 : 2.6;
   for (const [at, value] of points) plot.dot(at, value, radius);
   const least = Math.min(most, ...points.map(([, value]) => value));
-  return frame(say("sizes"), say("sizes_hint"), plot, `${number(least, 1)}–${number(most, 1)} ${say("megapixels")}`);
+  return frame(say("sizes"), say("sizes_hint"), plot, `${between(number(least, 1), number(most, 1))} ${say("megapixels")}`);
 }
 
 function drawBatches(run, photos, span) {
@@ -145,7 +146,8 @@ function drawBatches(run, photos, span) {
   const plot = new Plot(span, most + 1, (value) => number(value, most < 4 ? 1 : 0));
   for (const event of run.events) if (event.kind === "retried") plot.mark(event);
   plot.line(points, "series-1", true);
-  return frame(say("batches"), say("batches_hint"), plot, `${Math.min(...points.map(([, value]) => value))}–${most} ${say("photographs_unit")}`);
+  if (points.length <= FEW_DOTS) for (const [at, value] of points) plot.dot(at, value, 4.5); // one batch has no line
+  return frame(say("batches"), say("batches_hint"), plot, between(Math.min(...points.map(([, value]) => value)), most));
 }
 
 // ---- what charts have in common
@@ -249,6 +251,10 @@ function frame(title, hint, plot, summary, names = []) {
     ),
     plot && plot.svg,
   );
+}
+
+function between(least, most) {
+  return least === most ? `${most}` : `${least}–${most}`;
 }
 
 /** A few round numbers from 0 to `most`. */
