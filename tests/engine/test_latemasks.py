@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.engine.decisions import DECISIONS_FILE, Decision, Verb, write_decisions
+from cleanplate.engine.journal import read_history
+from cleanplate.engine.lines import LineFile
 from cleanplate.engine.run import repair_folder
 from cleanplate.settings import RepairSettings
 
@@ -57,6 +60,17 @@ def test_results_with_masks_are_good_for_a_run_without(photos, tmp_path):
     repair(photos, tmp_path / "out", save_masks=True)
     assert repair(photos, tmp_path / "out") == []
     assert read_mask(tmp_path / "out", "marked.png").any()
+
+
+def test_what_a_person_has_approved_is_not_looked_at_again(photos, tmp_path):
+    output = tmp_path / "out"
+    repair(photos, output)
+    entry = read_history(output / ".cleanplate" / "journal.jsonl").results["slight.png"]
+    with LineFile(output / ".cleanplate" / DECISIONS_FILE) as lines:
+        source = str(photos / "slight.png")
+        sha256 = entry.receipt.output.sha256
+        write_decisions(lines, [Decision(Verb.APPROVED, source, "slight.png", sha256)])
+    assert repair(photos, output, save_masks=True) == []
 
 
 def test_a_dry_run_makes_none(photos, tmp_path):

@@ -72,7 +72,7 @@ def make_plan(
             if (
                 entry is not None
                 and _is_finished(source, workspace, entry, history, key + source.key)
-                and not (save_masks and _must_be_looked_at(entry.outcome, workspace))
+                and not (save_masks and _must_be_looked_at(source, entry, workspace, history))
             ):
                 finished.append(entry.outcome)
             else:
@@ -83,9 +83,7 @@ def make_plan(
 
 
 def _is_finished(source: Source, workspace: Workspace, entry: Entry, history: History, key: str) -> bool:
-    settings_key = entry.outcome.settings_key
-    decided = history.decided.get(source.output) == entry.receipt.output.sha256
-    if settings_key != key and not decided and not is_reviewed(settings_key):
+    if entry.outcome.settings_key != key and not _is_decided(source, entry, history):
         return False
     destination = workspace.destination(source.output)
     try:
@@ -94,10 +92,17 @@ def _is_finished(source: Source, workspace: Workspace, entry: Entry, history: Hi
         return False  # one of the two is gone or cannot be read: reading it again says what is wrong
 
 
-def _must_be_looked_at(outcome: Outcome, workspace: Workspace) -> bool:
-    """Whether nothing but looking again tells what was found."""
-    was_left_alone = outcome.verdict is not Verdict.REPAIRED and not is_reviewed(outcome.settings_key)
-    return was_left_alone and needs_mask(outcome, workspace)
+def _must_be_looked_at(source: Source, entry: Entry, workspace: Workspace, history: History) -> bool:
+    """Whether nothing but looking again tells what was found; never where a person has decided."""
+    outcome = entry.outcome
+    if outcome.verdict is Verdict.REPAIRED or _is_decided(source, entry, history):
+        return False
+    return needs_mask(outcome, workspace)
+
+
+def _is_decided(source: Source, entry: Entry, history: History) -> bool:
+    approved = history.decided.get(source.output) == entry.receipt.output.sha256
+    return approved or is_reviewed(entry.outcome.settings_key)
 
 
 def needs_mask(outcome: Outcome, workspace: Workspace) -> bool:
