@@ -523,7 +523,7 @@ def test_a_mask_needs_a_pipeline_that_takes_one(output):
 
 def test_settings_of_the_run_come_from_its_journal(output, tmp_path):
     assert read_run_settings(output) == SETTINGS
-    with pytest.raises(UsageError, match="no run has written here"):
+    with pytest.raises(UsageError, match="there is no such folder"):
         read_run_settings(tmp_path / "nowhere")
     journal = output / ".cleanplate" / "journal.jsonl"
     with journal.open("a") as stream:

@@ -20,7 +20,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -28,132 +27,36 @@ import psutil
 
 from cleanplate.device.memory import StagingUse
 from cleanplate.engine.channel import Channel, ChannelClosedError
-from cleanplate.engine.events import Event
+from cleanplate.engine.messages import (
+    Admit,
+    Admitted,
+    Beat,
+    Blueprint,
+    Happened,
+    Leave,
+    Logged,
+    Lost,
+    Prepare,
+    Ready,
+    Refused,
+    RepairBatch,
+    Repaired,
+    Situation,
+)
 from cleanplate.engine.owner import Answer, LocalOwner
 from cleanplate.engine.policy import FREE_SHARE, Policy
-from cleanplate.engine.usage import ProcessUsage, read_process_usage
+from cleanplate.engine.usage import read_process_usage
 from cleanplate.errors import DeviceLostError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Photo
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BEAT_SECONDS = 0.5
-#: How long the child may take until it is ready: torch and the networks can come from a cold network disk.
-START_SECONDS = 600.0
 #: What it ends with when the parent is gone; nobody is left to read it.
 EXIT_ORPHANED = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blueprint:
-    """What the child is made from; everything in it can be pickled.
-
-    limit_seconds: how long work may go on without a step; start_seconds: how long starting may take.
-    memory_share: of the memory that it may use, halved after each death. log_level: from where on it tells
-    what it logs.
-    """
-
-    settings: RepairSettings
-    make_pipeline: Callable[[RepairSettings], Pipeline]
-    make_policy: Callable[..., Policy]
-    limit_seconds: float
-    start_seconds: float = START_SECONDS
-    memory_share: float = 1.0
-    log_level: int = logging.WARNING
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What the child's policy must know of the parent."""
-
-    queued_bytes: int = 0
-    stopping: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Admit:
-    """Asks the policy whether to wait before the next batch; answered by `Admitted` when that is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class RepairBatch:
-    """Asks for photographs to be repaired; answered by `Repaired`."""
-
-    photos: Sequence[Photo]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepare:
-    """Asks for another pipeline, under the same policy; answered by `Ready` or `Refused`."""
-
-    settings: RepairSettings
-    make_pipeline: Callable[[RepairSettings], Pipeline]
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Asks the child to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The first answer: pipeline and policy are there. Also to `Prepare`."""
-
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The same, where they could not be made."""
-
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The next batch may come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """One answer a photograph, in order."""
-
-    answers: list[Answer]
-    peak_bytes: int | None
-    staging: StagingUse | None
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event to pass on."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A line for the parent's log."""
-
-    record: logging.LogRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Sign of life. steps: grows with the work."""
-
-    steps: int
-    usage: ProcessUsage
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The device can do nothing more in this process, which ends."""
-
-    cause: str
 
 
 def serve(end: socket.socket, blueprint: Blueprint, stacks: str) -> None:

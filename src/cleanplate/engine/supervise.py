@@ -17,8 +17,8 @@ from types import TracebackType
 from cleanplate.device.memory import StagingUse
 from cleanplate.device.threads import configure_threads
 from cleanplate.engine.assembly import build_pipeline
-from cleanplate.engine.child import START_SECONDS, Admit, Blueprint, Prepare, RepairBatch, Situation
 from cleanplate.engine.events import Event, Warned
+from cleanplate.engine.messages import START_SECONDS, Admit, Blueprint, Prepare, RepairBatch, Situation
 from cleanplate.engine.owner import Answer
 from cleanplate.engine.policy import Policy, choose_policy
 from cleanplate.engine.usage import ProcessUsage, add_usage, larger_of

@@ -24,7 +24,9 @@ from typing import Any
 import psutil
 
 from cleanplate.engine.channel import Channel, ChannelClosedError, ChannelStalledError
-from cleanplate.engine.child import (
+from cleanplate.engine.child import serve
+from cleanplate.engine.events import Event
+from cleanplate.engine.messages import (
     Beat,
     Blueprint,
     Happened,
@@ -35,9 +37,7 @@ from cleanplate.engine.child import (
     Ready,
     Refused,
     Situation,
-    serve,
 )
-from cleanplate.engine.events import Event
 from cleanplate.engine.usage import ProcessUsage
 from cleanplate.errors import UsageError
 

@@ -20,19 +20,18 @@ from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
 from cleanplate.images.discover import Source, name_outputs
 from cleanplate.images.read import read
-from cleanplate.models.catalog import CATALOG
-from cleanplate.models.store import open_store
 from cleanplate.report import ReportPhoto
 from cleanplate.review.album import Album
 from cleanplate.review.alike import Alike, find_alike, list_sharing
 from cleanplate.review.feed import Feed
 from cleanplate.review.gallery import Gallery
 from cleanplate.review.masks import decode_mask, encode_mask, read_mask
+from cleanplate.review.methods import list_methods
 from cleanplate.review.queue import Action, Job, JobFailedError, JobQueue, State
 from cleanplate.review.redo import BuildPipeline, Redoer, Wish
-from cleanplate.review.refusal import BUSY, UNFIT, RefusalError
+from cleanplate.review.refusal import BUSY, UNFIT, RefusalError, storing
 from cleanplate.review.waiting import WAITING_FILE, WaitingFile
-from cleanplate.settings import INPAINT_MODELS, INPAINTERS, RepairSettings
+from cleanplate.settings import RepairSettings
 from cleanplate.structures import BoolArray
 
 _log = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class Desk:
     @cached_property
     def methods(self) -> tuple[str, ...]:
         """The ways of removing that can be asked for, the run's own first; networks that are at hand."""
-        return tuple(dict.fromkeys([self.settings.inpaint, *INPAINTERS, *_list_networks(self.settings)]))
+        return list_methods(self.settings)
 
     def describe(self, photo_id: str) -> dict[str, Any]:
         """A photograph's record. Raises RefusalError."""
@@ -140,13 +139,13 @@ class Desk:
         mask = decode_mask(png, *self._read_size(photo))
         if not mask.any():
             raise RefusalError(UNFIT, "nothing is painted", "paint over the mark first")
-        with _storing():
+        with storing():
             self.album.paint(photo, encode_mask(mask))
         return self.tell_photo(photo_id)
 
     def unpaint(self, photo_id: str) -> dict[str, Any]:
         """Forget a painted mask. Raises RefusalError."""
-        with _storing():
+        with storing():
             self.album.unpaint(self.album.find(photo_id))
         return self.tell_photo(photo_id)
 
@@ -185,7 +184,7 @@ class Desk:
                 decisions[photo_id] = self.album.make_decision(photo, Verb.APPROVED)
             except RefusalError as refusal:
                 refused.append({"id": photo_id, "cause": refusal.cause})
-        with _storing():
+        with storing():
             self.album.decide(list(decisions.values()))
         return {"photos": [self.tell_photo(photo_id) for photo_id in decisions], "refused": refused}
 
@@ -219,14 +218,14 @@ class Desk:
         self._make_settings(method, None)
         png = encode_mask(self._load_mask(self.album.find(photo_id)))
         photos = [self.album.find(other) for other in chosen]
-        with _storing():
+        with storing():
             for photo in photos:
                 self.album.paint(photo, png)
         return self._queue([_make_job(photo, method=method, mask=True, alike=True) for photo in photos])
 
     def cancel(self, number: int | None = None) -> None:
         """Take a waiting job out of the queue, or all of them. Raises RefusalError."""
-        with self._noting, _storing():
+        with self._noting, storing():
             cancelled = self.queue.cancel(number)
             self._waiting.end(cancelled)
         for job in cancelled:
@@ -292,7 +291,7 @@ class Desk:
             self.tell_queue()
 
     def _decide(self, photos: Sequence[ReportPhoto], verb: Verb) -> None:
-        with _storing():
+        with storing():
             self.album.decide([self.album.make_decision(photo, verb) for photo in photos])
 
     def _make_settings(self, method: str | None, threshold: float | None) -> RepairSettings:
@@ -364,15 +363,6 @@ def read_run_settings(output: Path) -> RepairSettings:
         raise UsageError(f"{journal}: the settings of its last run cannot be used ({exc})") from exc
 
 
-def _list_networks(settings: RepairSettings) -> list[str]:
-    """The inpainting networks whose weights lie on this machine."""
-    try:
-        store = open_store(CATALOG, settings.model_dir)
-    except UsageError:
-        return []  # the run's own folder of weights is gone; doing a photograph again says so
-    return [name for name in INPAINT_MODELS if store.find(CATALOG.get(name)) is not None]
-
-
 def _make_job(
     photo: ReportPhoto,
     *,
@@ -391,13 +381,3 @@ def _make_job(
         mask=mask,
         alike=alike,
     )
-
-
-@contextmanager
-def _storing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RefusalError(
-            507, f"it cannot be written down ({error.strerror or error})", "make room"
-        ) from error

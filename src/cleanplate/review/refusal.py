@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 NOT_KNOWN, BUSY, UNFIT = 404, 409, 422
 
@@ -19,3 +20,14 @@ class RefusalError(Exception):
     def to_json(self) -> Mapping[str, Mapping[str, str]]:
         """The body of the answer."""
         return {"error": {"cause": self.cause, "remedy": self.remedy}}
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """What cannot be written down inside the block is refused."""
+    try:
+        yield
+    except OSError as error:
+        raise RefusalError(
+            507, f"it cannot be written down ({error.strerror or error})", "make room"
+        ) from error
