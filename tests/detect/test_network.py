@@ -51,7 +51,7 @@ def test_marks_are_found_where_they_are() -> None:
     assert marked.boxes == (box,)
     assert marked.probability.shape == (100, 150)
     assert clean.boxes == ()
-    assert subject.network.seen == [(2, 3, 128, 160)]
+    assert subject.network.seen == [(2, 3, 224, 320)]  # at twice their size
 
 
 def test_large_photographs_are_looked_at_smaller_and_answered_at_their_own_size() -> None:
@@ -61,6 +61,16 @@ def test_large_photographs_are_looked_at_smaller_and_answered_at_their_own_size(
     assert detection.mask.shape == (300, 512)
     (box,) = detection.boxes
     assert np.abs(np.subtract((box.left, box.top, box.right, box.bottom), (100, 100, 300, 200))).max() <= 4
+
+
+def test_small_photographs_are_enlarged_twice_at_most() -> None:
+    subject = detector(looks=())
+    detection = found(subject.detect([photo(200, 640, Box(100, 100, 140, 110))], plainly))[0]
+    assert subject.network.seen == [(1, 3, 320, 1024)]
+    assert detection.boxes == (Box(100, 100, 140, 110),)
+    unchanged = detector(looks=(), most_enlarged=1.0)
+    unchanged.detect([photo(64, 64)], plainly)
+    assert unchanged.network.seen == [(1, 3, 64, 64)]
 
 
 def test_sixteen_bits_and_other_sizes_in_one_call() -> None:
@@ -90,7 +100,7 @@ def test_a_request_predicts_its_shapes() -> None:
         return plainly(request)
 
     detector().detect([photo(50, 70)], look)
-    assert seen == [("detect", (3, 3, 64, 96), ())]
+    assert seen == [("detect", (3, 3, 128, 160), ())]
 
 
 def test_in_tiles_a_network_that_looks_near_finds_the_same() -> None:
@@ -124,7 +134,7 @@ class DoubtsSizes(FindsRed):
 def test_what_is_suspected_is_looked_at_again_nearby_and_nothing_else_is() -> None:
     subject = detector()
     box = Box(300, 200, 360, 230)
-    marked, clean = found(subject.detect([photo(600, 800, box), photo(600, 800)], plainly))
+    marked, clean = found(subject.detect([photo(600, 1024, box), photo(600, 1024)], plainly))
     assert clean.boxes == ()
     (again,) = marked.boxes
     assert (
@@ -132,27 +142,29 @@ def test_what_is_suspected_is_looked_at_again_nearby_and_nothing_else_is() -> No
         <= 1
     )
     first, *looks = subject.network.seen
-    assert first == (2, 3, 608, 800)
-    # 60 x 30 pixels and 96 round them; in its own size, larger and smaller, to multiples of 32.
-    assert sorted(looks) == [(1, 3, 192, 192), (1, 3, 224, 256), (1, 3, 352, 384)]
+    assert first == (2, 3, 608, 1024)
+    # 60 x 30 pixels and 96 round them; at three quarters and half of their size, to multiples of 32.
+    assert sorted(looks) == [(1, 3, 128, 128), (1, 3, 192, 192)]
 
 
 def test_a_mark_must_be_one_in_every_size() -> None:
-    subject = NetworkDetector(DoubtsSizes(800), torch.device("cpu"), "doubts")
-    (once,) = found(subject.detect([photo(600, 800, Box(300, 200, 360, 230))], plainly))
+    subject = NetworkDetector(DoubtsSizes(1024), torch.device("cpu"), "doubts")
+    (once,) = found(subject.detect([photo(600, 1024, Box(300, 200, 360, 230))], plainly))
     assert once.boxes == ()
-    assert 0.2 < once.probability[215, 330] < 0.3  # one look of four
+    assert 0.3 < once.probability[215, 330] < 0.4  # one look of three
 
 
 def test_a_look_that_fails_ends_its_photograph_alone() -> None:
     failure = RuntimeError("too large")
 
     def fail_looks(request: Request[Item, Result]) -> list[Result | Exception]:
-        if request.shape(1, None)[2:] == (608, 800):
+        if request.shape(1, None)[2:] == (608, 1024):
             return plainly(request)
         return [failure for _ in request.items]
 
-    marked, clean = detector().detect([photo(600, 800, Box(300, 200, 360, 230)), photo(600, 800)], fail_looks)
+    marked, clean = detector().detect(
+        [photo(600, 1024, Box(300, 200, 360, 230)), photo(600, 1024)], fail_looks
+    )
     assert marked is failure
     assert isinstance(clean, Detection)
 

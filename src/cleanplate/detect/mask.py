@@ -12,7 +12,7 @@ from cleanplate.structures import BoolArray, Box, Detection, FloatArray
 
 #: A marked region holds a pixel this probable, and reaches as far as pixels this probable.
 STRONG = 0.8
-WEAK = 0.4
+WEAK = 0.5
 #: Regions smaller than this part of the photograph (and than so many pixels) are specks.
 LEAST_REGION_SHARE = 1.5e-5
 LEAST_REGION_PX = 6
@@ -23,9 +23,10 @@ GAP_BY_PHOTO = 0.006
 #: Only so many regions are grouped, the largest.
 MOST_REGIONS = 2000
 #: A group whose pixels are less probable than this on the mean is taken for part of the scene. Source: with
-#: WEAK the best mean F1 of the mean of four looks (`detect/looks`) on marked validation photographs at which
-#: none of 70 clean ones is touched (0.575; one look alone: 0.49 with 4 touched, 0.55 with 6).
-LEAST_SCORE = 0.65
+#: STRONG and WEAK the best mean F1 of the mean of three looks (`detect/looks`) on marked validation
+#: photographs at which 2 of 94 clean ones are touched (0.607, marks found on 71 % of them; one of the two is
+#: a drawing).
+LEAST_SCORE = 0.75
 
 
 def detect_from_probability(

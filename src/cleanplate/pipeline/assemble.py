@@ -105,10 +105,13 @@ class _Parts:
         from cleanplate.detect.network import NetworkDetector
 
         if self.is_checkpoint_of_another_program:
+            from cleanplate.detect.looks import Look
             from cleanplate.models.segmenters import WORKING_SIZE_PX, load_segmenter
 
             finder, fingerprint = load_segmenter(Path(self.settings.model), self.device)
-            return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX)
+            # It was not trained to be shown other sizes; mirrored pictures are like any.
+            mirrored = (Look(1.0, mirrored=True),)
+            return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX, 1.0, mirrored)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
 
     def make_known(self) -> KnownMarks | None:

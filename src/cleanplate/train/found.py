@@ -10,11 +10,11 @@ from torch import nn
 
 from cleanplate.images.tensor import pad_to_stride
 
-#: The finder looks at large photographs made smaller, by at least this.
-LEAST_SCALE = 0.43
-#: How often the answer is the mean of two looks, as a run's is of several (`detect/looks`).
-SECOND_LOOK_SHARE = 0.7
-LARGER = 1.5
+#: In what sizes the finder sees a crop: large photographs are made smaller, small ones enlarged.
+SCALES = (0.43, 2.0)
+#: How often the answer is the mean of three looks, as a run's is (`detect/looks`), and what they are.
+MORE_LOOKS_SHARE = 0.7
+SMALLER = (0.75, 0.5)
 
 
 def ask_finder(
@@ -24,10 +24,10 @@ def ask_finder(
 
     finder: see `models/nets/finder`, on the CPU.
     """
-    scale = 1.0 if rng.random() < 0.5 else float(rng.uniform(LEAST_SCALE, 1.0))
+    scale = float(np.exp(rng.uniform(*np.log(SCALES))))
     looks = [_look(finder, crop_u8, scale)]
-    if rng.random() < SECOND_LOOK_SHARE:
-        looks.append(_look(finder, crop_u8[:, ::-1], LARGER * scale)[:, ::-1])
+    if rng.random() < MORE_LOOKS_SHARE:
+        looks += [_look(finder, crop_u8, smaller * scale) for smaller in SMALLER]
     return np.asarray(np.mean(looks, axis=0), np.float32)
 
 
