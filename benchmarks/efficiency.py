@@ -3,8 +3,9 @@
     python benchmarks/efficiency.py [--count 100] [--megapixels 1] [--profile DIR]
 
 Photographs with and without marks go through the optimised engine with the shipped networks. Prints the time
-inside network calls (what a forward pass takes) and solvers (what takes one crop apart) by the wall time from
-the first admission to the last photograph, the stages, and what the guard takes of the time round its work.
+inside network calls (what a forward pass takes) and solvers (what takes a crop or a tiled mark apart) by the
+wall time from the first admission to the last photograph, the stages, and what the guard takes of the time
+round its work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,24 @@ from unittest import mock
 
 from torch import nn
 
+from cleanplate.detect import network
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.events import Event, PhotoFinished, RunStarted
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.summary import RunSummary
+from cleanplate.pipeline import pattern
 from cleanplate.remove import restore
 from cleanplate.settings import RepairSettings
 from pictures import draw_photographs
 
 LEAST_SHARE = 0.9
 MOST_GUARD_SHARE = 0.02
-SOLVERS = ("restore_crop", "fill_crop")
+SOLVERS = (
+    (restore, "restore_crop"),
+    (restore, "fill_crop"),
+    (network, "complete_pattern"),
+    (pattern, "take_off_pattern"),
+)
 
 
 @dataclass(eq=False)
@@ -49,7 +58,7 @@ class Clock:
         if isinstance(event, PhotoFinished):
             self.ended = time.perf_counter()
 
-    def watch(self, network: nn.Module) -> None:
+    def watch(self, watched: nn.Module) -> None:
         """Time its forward passes; those on the meta device, which predict memory, are the guard's."""
 
         def before(module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -60,8 +69,8 @@ class Clock:
             if inputs[0].device.type != "meta":
                 self.seconds["networks"] += time.perf_counter() - self.started[id(module)]
 
-        network.register_forward_pre_hook(before)
-        network.register_forward_hook(after)
+        watched.register_forward_pre_hook(before)
+        watched.register_forward_hook(after)
 
     def timed(self, solver: Callable[..., Any]) -> Callable[..., Any]:
         """A solver whose time is counted."""
@@ -104,8 +113,9 @@ def run(folder: Path, profile: str | None) -> tuple[Clock, RunSummary]:
     pipeline: Any = build_pipeline(settings)
     clock.watch(pipeline.detector.network)
     clock.watch(pipeline.remover.network)
-    timed = {name: clock.timed(getattr(restore, name)) for name in SOLVERS}
-    with mock.patch.multiple(restore, **timed):
+    with ExitStack() as patches:
+        for module, name in SOLVERS:
+            patches.enter_context(mock.patch.object(module, name, clock.timed(getattr(module, name))))
         summary = repair_folder(
             folder / "in", folder / "out", settings, pipeline=pipeline, subscribers=[clock]
         )

@@ -59,7 +59,7 @@ def take_off_patterns(
             network=None,
             items=places,
             shape=lambda batch, _tile: (batch, 3, 8, 8),
-            run=lambda items, _tile: [_take_off(photos[at], found[at], noise[at]) for at in items],
+            run=lambda items, _tile: [take_off_pattern(photos[at], found[at], noise[at]) for at in items],
             item_bytes=BYTES_BY_PIXEL * max(photos[at].width * photos[at].height for at in places),
         )
     )
@@ -72,7 +72,8 @@ def _count_pieces(mask: BoolArray) -> int:
     return int(cv2.connectedComponents(mask.astype(np.uint8))[0]) - 1
 
 
-def _take_off(photo: Photo, found: Detection, noise: float) -> TakenPattern | None:
+def take_off_pattern(photo: Photo, found: Detection, noise: float) -> TakenPattern | None:
+    """One photograph without its tiled mark, None where there is none or it would be seen."""
     repeated = find_copies(found.probability)
     if repeated is None:
         return None
