@@ -75,7 +75,7 @@ class Lattice:
 def complete_pattern(probability: FloatArray) -> FloatArray:
     """The (h, w) float32 probabilities with a tiled mark's missed copies; the same array where none is tiled.
 
-    >>> complete_pattern(np.zeros((64, 64), np.float32)).max()
+    >>> float(complete_pattern(np.zeros((64, 64), np.float32)).max())
     0.0
     """
     _, groups = find_groups(probability, strong=PIECE_STRONG, weak=PIECE_WEAK)

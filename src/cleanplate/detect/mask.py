@@ -66,7 +66,7 @@ def find_groups(
 def threshold_mask(probability: FloatArray, *, strong: float = STRONG, weak: float = WEAK) -> BoolArray:
     """(H, W) bool: connected pixels above `weak` that hold one above `strong`, without specks.
 
-    >>> row = np.array([[0.5, 0.9, 0.5, 0.1, 0.5]] * 3, np.float32)
+    >>> row = np.array([[0.6, 0.9, 0.6, 0.1, 0.6]] * 3, np.float32)
     >>> threshold_mask(row)[0].tolist()
     [True, True, True, False, False]
     """
