@@ -12,10 +12,11 @@ from PIL import ImageFont
 from skimage import data
 
 from cleanplate.detect.mask import detect_from_probability
+from cleanplate.errors import TooLittleMemoryError
 from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
-from cleanplate.models.request import Attempt, plainly
+from cleanplate.models.request import Attempt, Item, Request, Result, plainly
 from cleanplate.pipeline.pattern import take_off_patterns
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
@@ -104,6 +105,25 @@ def test_a_pattern_that_is_not_there_changes_nothing() -> None:
     shape = pattern()
     photo = Photo(Path("a.png"), clean(), None)
     assert take_off_patterns([photo], [found(shape)], plainly, [PIXEL_NOISE]) == [None]
+
+
+def test_where_memory_is_short_the_ordinary_way_is_gone() -> None:
+    shape = pattern()
+
+    def refuse(request: Request[Item, Result]) -> list[Result | Exception]:
+        return [TooLittleMemoryError("no memory", "add some") for _ in request.items]
+
+    assert take_off_patterns([marked(shape)], [found(shape)], refuse, [PIXEL_NOISE]) == [None]
+
+
+def test_an_error_is_the_photographs_own() -> None:
+    shape = pattern()
+    failure = RuntimeError("broken")
+
+    def fail(request: Request[Item, Result]) -> list[Result | Exception]:
+        return [failure for _ in request.items]
+
+    assert take_off_patterns([marked(shape)], [found(shape)], fail, [PIXEL_NOISE]) == [failure]
 
 
 def test_a_repair_takes_patterns_off_first_and_looks_again() -> None:

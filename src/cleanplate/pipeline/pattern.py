@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cleanplate.detect.copies import WHOLE, Copies, find_copies, settle_copies
+from cleanplate.errors import TooLittleMemoryError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.judge import judge_visibility
 from cleanplate.remove.known import OPAQUE, remove_known
@@ -45,6 +46,8 @@ def take_off_patterns(
 ) -> list[TakenPattern | Exception | None]:
     """For each photograph what it is without its tiled mark, None where there is none or it would be seen.
 
+    None too where there is too little memory to work it out.
+
     found: what a detector says of each. noise: standard deviation of a pixel of each, as in `remove/known`.
     """
     places = [
@@ -64,7 +67,8 @@ def take_off_patterns(
         )
     )
     for place, answer in zip(places, answers, strict=True):
-        taken[place] = answer
+        # The ordinary way goes in smaller pieces.
+        taken[place] = None if isinstance(answer, TooLittleMemoryError) else answer
     return taken
 
 
