@@ -6,11 +6,16 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import cleanplate.pipeline
 from cleanplate.engine import assembly
 from cleanplate.engine.assembly import build_pipeline
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.restorer import Restorer
+from cleanplate.models.weights import Networks
 from cleanplate.settings import RepairSettings
 
 from .simple import MagentaPipeline
@@ -70,3 +75,30 @@ def test_every_setting_that_a_pipeline_reads_is_one_that_it_is_built_from():
     derived["inverts_marks"] = "inpaint"
     assert {derived.get(name, name) for name in read} <= set(assembly.BUILT_FROM)
     assert "ocr" in read
+
+
+def test_a_mark_that_was_found_is_put_to_the_networks_that_are_there(monkeypatch, tmp_path):
+    """A run with a shared mark builds a pipeline to look with and one to take the mark off."""
+    loaded = []
+
+    def load(model, *_where, **_how):
+        loaded.append(model)
+        return Networks(Finder().eval(), Restorer().eval(), "untrained")
+
+    monkeypatch.setattr("cleanplate.models.weights.load_networks", load)
+    rgba = np.zeros((20, 30, 4), np.uint8)
+    rgba[5:15, 5:25] = (255, 255, 255, 128)
+    Image.fromarray(rgba).save(tmp_path / "mark.png")
+    assembly._build.cache_clear()
+    assembly._build_with_marks.cache_clear()
+    looking = build_pipeline(RepairSettings(device="cpu"))
+    taking = build_pipeline(RepairSettings(device="cpu", mark=(str(tmp_path / "mark.png"),)))
+    again = build_pipeline(RepairSettings(device="cpu", mark=(str(tmp_path / "mark.png"),)))
+    assembly._build.cache_clear()
+    assembly._build_with_marks.cache_clear()
+
+    assert loaded == ["embedded"]
+    assert again is taking
+    assert (taking.detector, taking.remover) == (looking.detector, looking.remover)
+    assert looking.known is None
+    assert len(taking.known.marks) == 1

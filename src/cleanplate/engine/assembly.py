@@ -11,6 +11,8 @@ from cleanplate.models.store import open_store
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import EMBEDDED_MODEL, RepairSettings
 
+#: Name, size and time of change of a file; None for one that is not there.
+FileState = tuple[str, int, int] | None
 #: The settings that a pipeline is made of; the others are for its `repair`. It is built without those, so
 #: that it cannot come to depend on them.
 BUILT_FROM = (
@@ -36,21 +38,36 @@ def build_pipeline(settings: RepairSettings) -> Pipeline:
     """
     built_from = {name: getattr(settings, name) for name in BUILT_FROM}
     files = [] if settings.model == EMBEDDED_MODEL else [Path(settings.model)]
-    files += map(Path, settings.mark)
     if settings.inpaint == "auto":  # it takes what is there
         files += [path for _, path in open_store(CATALOG, settings.model_dir).list_for_auto()]
-    return _build(RepairSettings(**built_from), tuple(map(_state_of, files)))
+    # A mark that a survey found is put to the pipeline that it looked with: networks are loaded once.
+    parts = (RepairSettings(**built_from | {"mark": ()}), tuple(map(_state_of, files)))
+    if not settings.mark:
+        return _build(*parts)
+    marks = tuple(_state_of(Path(mark)) for mark in settings.mark)
+    return _build_with_marks(parts, RepairSettings(**built_from), marks)
 
 
 @lru_cache(maxsize=2)
-def _build(settings: RepairSettings, _files: tuple[tuple[str, int, int] | None, ...]) -> Pipeline:
+def _build_with_marks(
+    parts: tuple[RepairSettings, tuple[FileState, ...]],
+    settings: RepairSettings,
+    _marks: tuple[FileState, ...],
+) -> Pipeline:
+    from cleanplate.pipeline.assemble import give_marks
+
+    return give_marks(_build(*parts), settings)
+
+
+@lru_cache(maxsize=2)
+def _build(settings: RepairSettings, _files: tuple[FileState, ...]) -> Pipeline:
     configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
     from cleanplate.pipeline.assemble import assemble_pipeline
 
     return assemble_pipeline(settings)
 
 
-def _state_of(file: Path) -> tuple[str, int, int] | None:
+def _state_of(file: Path) -> FileState:
     """Name, size and time of change of a file: weights trained on, or a mark edited, are others."""
     try:
         status = file.stat()

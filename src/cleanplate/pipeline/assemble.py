@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -37,14 +38,35 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     parts = _Parts(settings, resolve_device(settings.device))
     filler = parts.make_filler()
     if filler is None:
-        return MarkRepair(parts.make_detector(), parts.make_remover(), known=parts.make_known())
+        return MarkRepair(parts.make_detector(), parts.make_remover(), known=make_known(settings))
     from cleanplate.pipeline.crops import CropRule
     from cleanplate.remove.fill import CONTEXT_PX, FillingRemover
 
     if settings.inpaint == "auto":
         rule = CropRule(context_px=CONTEXT_PX)
-        return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule, parts.make_known())
+        return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule, make_known(settings))
     return MarkRepair(parts.make_detector(), FillingRemover(filler), make_fill_rule(filler.longest_px))
+
+
+def give_marks(pipeline: Pipeline, settings: RepairSettings) -> Pipeline:
+    """The same pipeline, its networks shared, with the marks that settings name as known ones.
+
+    Raises UsageError for a file that is no mark.
+    """
+    from cleanplate.pipeline.repair import MarkRepair
+
+    known = make_known(settings)
+    return replace(pipeline, known=known) if isinstance(pipeline, MarkRepair) else pipeline
+
+
+def make_known(settings: RepairSettings) -> KnownMarks | None:
+    """The marks that are given as files. Raises UsageError for one that is none."""
+    if not settings.inverts_marks or not settings.mark:
+        return None
+    from cleanplate.marks.files import read_mark
+    from cleanplate.pipeline.known import KnownMarks
+
+    return KnownMarks(tuple(read_mark(Path(path)) for path in settings.mark))
 
 
 def make_fill_rule(longest_px: int) -> CropRule:
@@ -113,15 +135,6 @@ class _Parts:
             mirrored = (Look(1.0, mirrored=True),)
             return NetworkDetector(finder, self.device, fingerprint, WORKING_SIZE_PX, 1.0, mirrored)
         return NetworkDetector(self.networks.finder, self.device, self.networks.fingerprint)
-
-    def make_known(self) -> KnownMarks | None:
-        """The marks that are given as files. Raises UsageError for one that is none."""
-        if not self.settings.inverts_marks or not self.settings.mark:
-            return None
-        from cleanplate.marks.files import read_mark
-        from cleanplate.pipeline.known import KnownMarks
-
-        return KnownMarks(tuple(read_mark(Path(path)) for path in self.settings.mark))
 
     def make_filler(self) -> Filler | None:
         """Who paints what no photograph shines through, or None where the remover does it itself."""
