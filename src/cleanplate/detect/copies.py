@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.lattice import Lattice, Vectors, find_lattice, fold
-from cleanplate.detect.outlines import CLOSE_SOFT, Manner, correlate_closely, draw_field
+from cleanplate.detect.outlines import CLOSE_SOFT, Manner, correlate_closely, draw_field, find_top
 from cleanplate.structures import BoolArray, Box, FloatArray
 
 #: What of the pattern is the mark: pixels that this much of half of the copies say.
@@ -189,13 +189,8 @@ def _find_move(field: FloatArray, outline: FloatArray, reach: int) -> tuple[Vect
     row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
     move = np.array([column, row], np.float64) - reach
     if 0 < row < cosine.shape[0] - 1 and 0 < column < cosine.shape[1] - 1:
-        move += (_bend(cosine[row, column - 1 : column + 2]), _bend(cosine[row - 1 : row + 2, column]))
+        move += (find_top(cosine[row, column - 1 : column + 2]), find_top(cosine[row - 1 : row + 2, column]))
     return move, float(cosine[row, column])
-
-
-def _bend(values: FloatArray) -> float:
-    bend = float(values[0] - 2 * values[1] + values[2])
-    return 0.0 if bend >= 0 else float(np.clip(0.5 * (values[0] - values[2]) / bend, -0.5, 0.5))
 
 
 def _fit(copies: Copies, multiples: Vectors, places: Vectors, trust: Vectors) -> Copies | None:

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.consistent import cover_outline, extend_outline, find_outline
-from cleanplate.detect.outlines import CLOSE_SOFT, COLOURS, Manner, correlate, correlate_closely, draw_field
+from cleanplate.detect.outlines import (
+    CLOSE_SOFT,
+    COLOURS,
+    Manner,
+    correlate,
+    correlate_closely,
+    draw_field,
+    find_top,
+)
 from cleanplate.structures import BoolArray, FloatArray
 
 #: A photograph carries the outline where its cosine is at least so much, or, looked for everywhere, stands
@@ -201,16 +209,9 @@ def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tupl
     value = float(cosine[row, column])
     if whole or not (0 < row < cosine.shape[0] - 1 and 0 < column < cosine.shape[1] - 1):
         return (float(column), float(row)), value
-    right = _bend(cosine[row, column - 1 : column + 2])
-    down = _bend(cosine[row - 1 : row + 2, column])
+    right = find_top(cosine[row, column - 1 : column + 2])
+    down = find_top(cosine[row - 1 : row + 2, column])
     return (column + right, row + down), value
-
-
-def _bend(values: FloatArray) -> float:
-    """How far from the middle of three values their parabola is highest."""
-    before, here, after = (float(value) for value in values)
-    curve = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
 
 
 def _cut_at(window: Window, left: float, top: float, width: int, height: int) -> Window:

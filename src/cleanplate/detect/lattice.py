@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.mask import find_groups
+from cleanplate.detect.outlines import find_top
 from cleanplate.images.tensor import resize_to_long_side
 from cleanplate.structures import FloatArray
 
@@ -246,15 +247,10 @@ def _peak_near(correlation: FloatArray, move: Vectors) -> tuple[Vectors, float] 
     row, column = row - 3 + int(down), column - 3 + int(across)
     if not (0 < row < correlation.shape[0] - 1 and 0 < column < correlation.shape[1] - 1):
         return None
-    right = _top_of_parabola(*correlation[row, column - 1 : column + 2])
-    below = _top_of_parabola(*correlation[row - 1 : row + 2, column])
+    right = find_top(correlation[row, column - 1 : column + 2])
+    below = find_top(correlation[row - 1 : row + 2, column])
     place = np.array([column + right, row + below]) - middle
     return place, float(correlation[row, column])
-
-
-def _top_of_parabola(before: float, at: float, after: float) -> float:
-    bend = before - 2 * at + after
-    return 0.0 if bend >= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
 def _complete(probability: FloatArray, lattice: Lattice) -> FloatArray | None:

@@ -123,3 +123,14 @@ def correlate_closely(field: FloatArray, outline: FloatArray) -> FloatArray:
     products = cv2.matchTemplate(field, outline, cv2.TM_CCORR)
     together = np.sqrt(max(float((field * field).sum()) * float((outline * outline).sum()), 1e-9))
     return np.asarray(products / together, np.float32)
+
+
+def find_top(values: FloatArray) -> float:
+    """How far from the middle one of three values their parabola is highest, at most half a step.
+
+    >>> find_top(np.array([0.0, 1.0, 1.0], np.float32))
+    0.5
+    """
+    before, here, after = (float(value) for value in values)
+    curve = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0

@@ -19,7 +19,7 @@ from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.estimate import PIXEL_NOISE
-from cleanplate.remove.judge import judge_visibility
+from cleanplate.remove.judge import compare_visibility
 from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, remove_known
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
@@ -146,7 +146,7 @@ def _take_one(
     layer, box = placed
     marked = np.ascontiguousarray(rgb[box.slices])
     behind, changed = remove_known(marked, layer, noise=noise)
-    visible = _compare(marked, behind, layer, changed)
+    visible = compare_visibility(marked, behind, layer, changed)
     if visible > MOST_VISIBLE and not sure:
         return None
     peak = np.iinfo(result.dtype).max
@@ -171,14 +171,6 @@ def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | No
     alpha[inside.slices] = np.where(shape.alpha >= LEAST_OPACITY, shape.alpha, 0)
     colour[inside.slices] = shape.rgb
     return (Mark(alpha, colour, mark.kind), box) if alpha.any() else None
-
-
-def _compare(marked: FloatArray, behind: FloatArray, layer: Mark, changed: BoolArray) -> float:
-    """Which part of the mark is still to be seen."""
-    matte = layer.alpha / max(1e-6, float(layer.alpha.max()))
-    before = judge_visibility(marked, matte, changed)
-    after = judge_visibility(behind, matte, changed)
-    return after.total / max(before.total, 1e-6)
 
 
 def _find_box(changed: BoolArray, box: Box) -> Box:

@@ -15,10 +15,10 @@ import numpy as np
 from cleanplate.detect.copies import WHOLE, Copies, find_copies, settle_copies
 from cleanplate.errors import TooLittleMemoryError
 from cleanplate.models.request import Attempt, Request
-from cleanplate.remove.judge import judge_visibility
+from cleanplate.remove.judge import compare_visibility
 from cleanplate.remove.known import OPAQUE, remove_known
 from cleanplate.remove.shared import estimate_shared_mark
-from cleanplate.structures import BoolArray, Detection, FloatArray, Mark, Method, Photo, Region, RgbArray
+from cleanplate.structures import BoolArray, Detection, Mark, Method, Photo, Region, RgbArray
 
 #: Fewer pieces of mask than this are no pattern.
 FEWEST_PIECES = 4
@@ -90,7 +90,7 @@ def take_off_pattern(photo: Photo, found: Detection, noise: float) -> TakenPatte
     peak = np.float32(np.iinfo(photo.rgb.dtype).max)
     marked = photo.rgb.astype(np.float32) / peak
     behind, changed = remove_known(marked, layer, noise=noise)
-    visible = _compare(marked, behind, layer, changed)
+    visible = compare_visibility(marked, behind, layer, changed)
     if visible > MOST_VISIBLE:
         return None
     result = photo.rgb.copy()
@@ -117,11 +117,3 @@ def _estimate(photo: Photo, copies: Copies, mask: BoolArray) -> Mark:
     alpha = np.where(laid[..., 3] >= LEAST_OPACITY, np.clip(laid[..., 3], 0, 1), 0).astype(np.float32)
     rgb = np.clip(laid[..., :3] / np.maximum(laid[..., 3:], 1e-4), 0, 1)
     return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), "estimated")
-
-
-def _compare(marked: FloatArray, behind: FloatArray, layer: Mark, changed: BoolArray) -> float:
-    """Which part of the mark is still to be seen."""
-    matte = layer.alpha / max(1e-6, float(layer.alpha.max()))
-    before = judge_visibility(marked, matte, changed)
-    after = judge_visibility(behind, matte, changed)
-    return after.total / max(before.total, 1e-6)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from cleanplate.remove.inpaint import dilate
-from cleanplate.structures import BoolArray, FloatArray
+from cleanplate.structures import BoolArray, FloatArray, Mark
 
 #: A matte's gradient below this (a pixel) is no edge.
 LEAST_EDGE = 0.03
@@ -69,6 +69,17 @@ def judge_visibility(rgb: FloatArray, matte: FloatArray, where: BoolArray) -> Vi
     usual = float((0.5 * (right**2 + below**2))[around].mean()) if around.any() else 0.0
     halo = np.sqrt(max(0.0, square - usual))
     return Visibility(float(np.sqrt(np.mean(ghost**2))), float(halo))
+
+
+def compare_visibility(marked: FloatArray, behind: FloatArray, layer: Mark, changed: BoolArray) -> float:
+    """Which part of a mark is still to be seen in `behind`, of what is seen in `marked`; 0 is none.
+
+    layer: the mark as it lies there, of their size. changed: (h, w) bool, what was rewritten.
+    """
+    matte = layer.alpha / max(1e-6, float(layer.alpha.max()))
+    before = judge_visibility(marked, matte, changed)
+    after = judge_visibility(behind, matte, changed)
+    return after.total / max(before.total, 1e-6)
 
 
 def _slopes(plane: FloatArray) -> tuple[FloatArray, FloatArray]:
