@@ -240,6 +240,8 @@ export class Stage {
     const stage = this.element;
     stage.addEventListener("pointerdown", (event) => this.press(event));
     stage.addEventListener("pointermove", (event) => this.drag(event));
+    // A stroke is no gesture of the browser's: after a quick one it takes the next tap for the end of a fling.
+    stage.addEventListener("touchstart", (event) => this.held === "paint" && event.preventDefault(), { passive: false });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) stage.addEventListener(end, (event) => this.release(event));
     stage.addEventListener(
       "wheel",
