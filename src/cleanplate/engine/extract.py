@@ -43,9 +43,7 @@ def extract_mark(
         format=settings.format,
     )
     looking = replace(settings, dry_run=True, mark=(), shared_mark="off")
-    policy = choose_policy(
-        looking, emit=lambda _: None, queued_bytes=lambda: 0, stopping=lambda: stop.requested
-    )
+    policy = choose_policy(looking, emit=lambda _: None, stopping=lambda: stop.requested)
     with LocalOwner(build_pipeline(looking), looking, policy) as owner:
         shared = find_shared_mark(
             [source.path for source in found.sources],
