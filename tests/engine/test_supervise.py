@@ -247,6 +247,14 @@ def test_the_policy_hears_of_the_parent_and_the_parent_of_the_policy(tmp_path):
     assert [event.reason for event in events if isinstance(event, Paused)] == ["17 queued"]
 
 
+def test_a_child_that_dies_leaves_no_temporary_folder(tmp_path, temporary, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with supervise() as owner:
+        (answer,) = owner.repair([make_photo(tmp_path, "littering")])
+        assert isinstance(answer.result, RepairFailedError)
+        assert not list(temporary.glob("cleanplate-iopaint-*"))
+
+
 def end_child(owner):
     psutil.Process(owner.pid).kill()
     wait_until_gone(owner.pid)

@@ -14,6 +14,7 @@ import time
 import numpy as np
 from PIL import Image
 
+from cleanplate.device.temporary import open_folder
 from cleanplate.device.virtual import VirtualAccelerator
 from cleanplate.engine.events import Paused, Warned
 from cleanplate.engine.policy import PlainPolicy, choose_policy
@@ -64,6 +65,11 @@ class TroubledPipeline(MagentaPipeline):
 
     def be_leaving(self):
         os._exit(7)
+
+    def be_littering(self):
+        """Die in the middle of what IOPaint does."""
+        with open_folder("iopaint"):
+            os._exit(7)
 
     def be_killed(self):
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))

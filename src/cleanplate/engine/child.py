@@ -26,6 +26,7 @@ from typing import Any, TextIO, TypeVar
 import psutil
 
 from cleanplate.device.memory import StagingUse
+from cleanplate.device.temporary import remove_temporary
 from cleanplate.engine.channel import Channel, ChannelClosedError
 from cleanplate.engine.messages import (
     Admit,
@@ -253,6 +254,7 @@ class _Child:
                     process.kill()
         with contextlib.suppress(OSError):
             Path(self._stacks.name).unlink()
+        remove_temporary([os.getpid()])
         os._exit(EXIT_ORPHANED)
 
     def _report(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.device.memory import DeviceMemory
+from cleanplate.device.temporary import sweep_temporary
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
@@ -72,6 +73,7 @@ def repair_folder(
     conveyor = Conveyor(choose_queue_bytes(settings), MemoryShares(settings.memory_limit))
     workspace, stop, hold = Workspace(Path(output)), stop or StopRequest(), hold or Hold()
     run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold)
+    sweep_temporary()
     with hold.over_a_run(), UsageSampler(events) as usage, ExitStack() as held:
         if settings.profile:
             events.subscribe(StageReport(Path(settings.profile)))
