@@ -30,7 +30,7 @@ from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
-from cleanplate.engine.usage import Metered, UsageSampler
+from cleanplate.engine.usage import Metered, UsageSampler, open_card
 from cleanplate.engine.work import Failed, Workbench
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
@@ -85,6 +85,9 @@ def repair_folder(
             with counters.timing("load networks"):
                 owner = held.enter_context(run.open_owner(pipeline, memory))
             usage.read_child = owner.read_usage
+            if (card := open_card(settings)) is not None:
+                held.callback(card.close)
+                usage.read_card = card.read
             usage.read_metered = lambda: Metered(peak_bytes=owner.peak_bytes, staging=owner.staging)
             journal = journal or held.enter_context(run.open_workspace())
             finished_before = run.work(found, owner, journal)
