@@ -2,7 +2,9 @@
 
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,16 +13,18 @@ from cleanplate.device.memory import HostMemory
 from cleanplate.engine import run, work
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.guard import Guard
+from cleanplate.engine.owner import Answer
 from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import choose_queue_bytes
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.schedule import HELD_BYTES_PER_PIXEL
+from cleanplate.engine.sharedmark import look_through
 from cleanplate.engine.shares import MemoryShares
 from cleanplate.images.discover import Source
 from cleanplate.models.memory import trace_peak_bytes
 from cleanplate.models.request import Request
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Verdict
+from cleanplate.structures import Photo, Verdict
 
 from .simple import MagentaPipeline, draw_folder, read_tree
 
@@ -172,6 +176,22 @@ def test_a_picture_waits_until_the_work_has_ended(tmp_path):
     thread.join(10)
     assert done == [True]
     assert conveyor.held_bytes == 500
+
+
+def test_what_a_survey_holds_counts_while_it_looks():
+    shares, seen = MemoryShares(1000), []
+
+    class Owner:
+        def before_batch(self):
+            seen.append(shares.queued_bytes)
+
+        def repair(self, photos):
+            return [Answer(ValueError(photo.path.name), {}) for photo in photos]
+
+    photos = [Photo(Path(f"{n}.png"), np.zeros((2, 5, 3), np.uint8), None) for n in range(3)]
+    assert look_through(Owner(), photos, shares) == [None] * 3
+    assert set(seen) == {3 * 2 * 5 * 3}
+    assert shares.queued_bytes == 0
 
 
 def test_one_photograph_always_passes(tmp_path):

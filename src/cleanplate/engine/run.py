@@ -199,7 +199,7 @@ class _Run:
                     emit=self.events.emit,
                     stopping=self.is_stopping,
                 )
-                told = keeper.survey(owner, policy.attempt, self.is_stopping)
+                told = keeper.survey(owner, policy.attempt, self.is_stopping, self.conveyor.shares)
                 policy.close()
         if told is None:
             return self, journal

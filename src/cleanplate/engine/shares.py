@@ -49,6 +49,21 @@ class MemoryShares:
         """Pictures take so much more, or less where it is negative. Whoever adds has asked `has_room`."""
         self.set_queued(self._queued + nbytes)
 
+    @contextmanager
+    def holding(self, nbytes: int) -> Iterator[None]:
+        """While inside, so much is held of pictures that somebody works on without waiting for room.
+
+        >>> shares = MemoryShares(100)
+        >>> with shares.holding(40):
+        ...     shares.allow(70)
+        False
+        """
+        self.queue(nbytes)
+        try:
+            yield
+        finally:
+            self.queue(-nbytes)
+
     def set_queued(self, nbytes: int) -> None:
         """Pictures take so much now, as told by whoever has them."""
         with self.changed:
