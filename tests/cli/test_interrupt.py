@@ -64,6 +64,8 @@ def test_leaving_at_once_ends_the_children_and_gives_the_cursor_back(monkeypatch
     done = []
 
     class Child:
+        pid = 4194305
+
         def kill(self):
             done.append("killed")
 

@@ -4,13 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from cleanplate.detect.network import NetworkDetector
+from cleanplate.detect.network import NetworkDetector, count_finishing
 from cleanplate.detect.recall import Recall
+from cleanplate.errors import TooLittleMemoryError
 from cleanplate.models.request import Item, Request, Result, plainly
-from cleanplate.structures import Box, Detection, Photo
+from cleanplate.structures import Box, Detection, FloatArray, Photo
+from tests.measuring import Measuring
+
+from .test_lattice import as_found, tiled
 
 
 class FindsRed(nn.Module):
@@ -85,6 +91,8 @@ def test_one_photographs_failure_is_its_own() -> None:
     failure = RuntimeError("too large")
 
     def fail_first(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "detect":
+            return plainly(request)
         return [failure, *request.run(request.items[1:], None)]
 
     results = detector().detect([photo(64, 64), photo(64, 64)], fail_first)
@@ -100,13 +108,15 @@ def test_a_request_predicts_its_shapes() -> None:
         return plainly(request)
 
     detector().detect([photo(50, 70)], look)
-    assert seen == [("detect", (3, 3, 128, 160), ())]
+    assert [asked for asked in seen if asked[0] == "detect"] == [("detect", (3, 3, 128, 160), ())]
 
 
 def test_in_tiles_a_network_that_looks_near_finds_the_same() -> None:
     seen: list[tuple[int, ...]] = []
 
     def in_tiles(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "detect":
+            return plainly(request)
         seen.append((*request.tiles, *request.shape(1, 256)))
         return list(request.run(request.items, 256))
 
@@ -158,7 +168,7 @@ def test_a_look_that_fails_ends_its_photograph_alone() -> None:
     failure = RuntimeError("too large")
 
     def fail_looks(request: Request[Item, Result]) -> list[Result | Exception]:
-        if request.shape(1, None)[2:] == (608, 1024):
+        if request.stage != "detect" or request.shape(1, None)[2:] == (608, 1024):
             return plainly(request)
         return [failure for _ in request.items]
 
@@ -193,3 +203,60 @@ def test_of_many_answers_the_oldest_are_forgotten() -> None:
     assert [kept.take(one) is not None for one in shown] == [False, False, True, True, True]
     kept.keep(photo(4, 4), np.zeros((4, 4), np.float32))
     assert kept.take(photo(4, 4)) is None
+
+
+class Says(nn.Module):
+    """A finder that says what it is told to say."""
+
+    stride = 32
+
+    def __init__(self, probability: FloatArray) -> None:
+        super().__init__()
+        self.logits = torch.logit(torch.from_numpy(probability), eps=1e-4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = functional.pad(self.logits, (0, x.shape[3], 0, x.shape[2]))
+        return padded[None, None, : x.shape[2], : x.shape[3]]
+
+
+def draw_specks(height: int, width: int) -> FloatArray:
+    """More regions than are grouped, far enough from each other to stay single."""
+    drawn = np.zeros((height, width), np.float32)
+    for top in range(4):
+        for left in range(4):
+            drawn[top::16, left::16] = 0.95
+    return drawn
+
+
+@pytest.mark.parametrize("native", [(683, 1024), (1366, 2048)])
+@pytest.mark.parametrize("shown", ["tiled", "slanted", "specks", "clean"])
+def test_concluding_takes_what_it_says(native: tuple[int, int], shown: str) -> None:
+    size = (683, 1024)
+    told = {
+        "tiled": lambda: as_found(tiled(0.0, True, *size), seed=3),
+        "slanted": lambda: as_found(tiled(30.0, False, *size), seed=3),
+        "specks": lambda: draw_specks(*size),
+        "clean": lambda: np.zeros(size, np.float32),
+    }[shown]()
+    subject = NetworkDetector(Says(told).eval(), torch.device("cpu"), "says", looks=())
+    (detection,) = found(subject.detect([photo(*native)], attempt := Measuring("separate")))
+    assert bool(detection.boxes) == (shown != "clean")
+    attempt.check(closely=False)
+    if shown == "tiled":
+        ((said, taken),) = attempt.measured
+        assert taken > 0.5 * said
+
+
+def test_too_little_memory_to_conclude_is_that_photographs_alone() -> None:
+    refusal, heard = TooLittleMemoryError("none left", "close other programs"), []
+
+    def refuse_once(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "separate":
+            return plainly(request)
+        heard.append(request.item_bytes)
+        return [refusal] if len(heard) == 1 else plainly(request)
+
+    results = detector(looks=()).detect([photo(64, 64), photo(96, 64)], refuse_once)
+    assert results[0] is refusal
+    assert isinstance(results[1], Detection)
+    assert heard == [count_finishing((128, 128), (64, 64)), count_finishing((192, 128), (96, 64))]

@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 #: What is counted: `os` functions by name, and which of their arguments are paths or descriptors.
-PATH_CALLS = ("open", "mkdir", "replace", "rename", "unlink", "rmdir", "stat")
+PATH_CALLS = ("open", "mkdir", "replace", "rename", "unlink", "rmdir", "stat", "scandir", "listdir")
 DESCRIPTOR_CALLS = ("write", "fsync", "ftruncate")
 
 
@@ -39,12 +39,14 @@ class Faults:
         self.make_error = make_error or (lambda name: OSError(errno.ENOSPC, "No space left on device", name))
         self.count = 0
         self.failed: list[str] = []
+        self.seen: set[str] = set()
         self._lock = threading.Lock()
 
     def pass_through(self, name: str) -> None:
         """Count an operation; raise if it is its turn to fail."""
         with self._lock:
             self.count += 1
+            self.seen.add(name)
             fails = self.should_fail(self.count)
             if fails:
                 self.failed.append(name)
@@ -79,8 +81,10 @@ class Faults:
         return isinstance(path, (str, os.PathLike)) and str(path).startswith(self.root)
 
     def _wrap_path_call(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(path: Any, *arguments: Any, **named: Any) -> Any:
-            if self._is_ours(path) or named.get("dir_fd") is not None:
+        def counted(path: Any = ".", *arguments: Any, **named: Any) -> Any:
+            if isinstance(path, int):  # a folder that is open, as for removing a tree
+                self.pass_through(name)
+            elif self._is_ours(path) or named.get("dir_fd") is not None:
                 self.pass_through(f"{name} {Path(os.fspath(path)).name}")
             return call(path, *arguments, **named)
 

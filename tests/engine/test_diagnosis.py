@@ -1,14 +1,18 @@
 """The doctor's findings; what this machine has not is pretended."""
 
+import hashlib
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from cleanplate.device import precision
 from cleanplate.engine import diagnosis
 from cleanplate.engine.diagnosis import Finding, diagnose, to_json
 from cleanplate.errors import ModelError
-from cleanplate.models import weights
+from cleanplate.models import catalog, weights
+from cleanplate.models.registry import Registry
+from cleanplate.models.spec import FileKind, ModelFile
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +22,13 @@ def networks(monkeypatch):
         finder=torch.nn.Linear(9, 100), restorer=torch.nn.Linear(1, 1), fingerprint="abc123"
     )
     monkeypatch.setattr(weights, "load_networks", lambda: loaded)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    """This user has fetched nothing."""
+    monkeypatch.setenv("CLEANPLATE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "models"
 
 
 def find(topic: str) -> Finding:
@@ -37,6 +48,64 @@ def test_what_is_not_good_has_a_remedy():
 
 def test_networks_and_their_checksum():
     assert find("networks").fact == "fingerprint abc123"
+
+
+@pytest.mark.parametrize(
+    ("facts", "says", "verdict"),
+    [
+        ("flags : fpu avx512_bf16 amx_bf16\n", "bfloat16 is multiplied (amx_bf16, avx512_bf16)", "good"),
+        ("flags : fpu avx512f\n", "bfloat16 is not multiplied, networks run in float32", "note"),
+        (None, "whether bfloat16 is multiplied is not known", "note"),
+    ],
+)
+def test_whether_the_processor_multiplies_bfloat16(monkeypatch, tmp_path, facts, says, verdict):
+    file = tmp_path / "cpuinfo"
+    if facts is not None:
+        file.write_text(facts, encoding="ascii")
+    monkeypatch.setattr(precision, "PROCESSOR_FACTS", file)
+    finding = find("processor")
+    assert says in finding.fact
+    assert finding.fact.startswith(torch.backends.cpu.get_cpu_capability())
+    assert finding.verdict == verdict
+
+
+def test_fetched_models_are_verified(monkeypatch, cache):
+    assert find("fetched models").fact == f"none in {cache}; none is needed"
+    content = b"weights"
+    files = {
+        "whole": ModelFile(sha256=hashlib.sha256(content).hexdigest(), **describe("whole")),
+        "old": ModelFile(md5=hashlib.md5(content).hexdigest(), **describe("old")),
+        "damaged": ModelFile(sha256="0" * 64, **describe("damaged")),
+        "absent": ModelFile(sha256="0" * 64, **describe("absent")),
+    }
+    monkeypatch.setattr(catalog, "CATALOG", Registry(tuple(files.values())))
+    cache.mkdir(parents=True)
+    for name in ("whole", "old", "damaged"):
+        (cache / f"{name}.pt").write_bytes(content)
+    assert find("model whole").fact.endswith("its SHA-256 is right")
+    assert find("model old").fact.endswith("its md5 is right")
+    damaged = find("model damaged")
+    assert damaged.verdict == "bad"
+    assert str(cache / "damaged.pt") in damaged.fact
+    assert "fetch it again" in damaged.remedy
+    topics = [finding.topic for finding in diagnose()]
+    assert "model absent" not in topics
+    assert "fetched models" not in topics
+    assert not to_json(diagnose())["healthy"]
+    assert (cache / "damaged.pt").read_bytes() == content, "it was left as it is"
+
+
+def describe(name):
+    """All of a model but its checksums."""
+    return {
+        "name": name,
+        "file": f"{name}.pt",
+        "architecture": "lama",
+        "kind": FileKind.TORCHSCRIPT,
+        "licence": "MIT",
+        "purpose": "tests",
+        "urls": ("https://example.invalid/small.pt",),
+    }
 
 
 def test_missing_networks_are_bad(monkeypatch):

@@ -2,25 +2,30 @@
 
 import contextlib
 import errno
+import gc
 import os
+import threading
 
 import pytest
+from benchmarks.light import make_light_pipeline
 
+from cleanplate.device.virtual import VirtualAccelerator
 from cleanplate.engine.run import repair_folder
 from cleanplate.errors import CleanplateError
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Verdict
+from tests.sweep.harness import TOTAL_BYTES, StrictAccelerator
 
 from .faults import Faults, Killed
-from .simple import MagentaPipeline, draw_photo, leftovers, read_tree
+from .simple import draw_photo, leftovers, read_tree
 
-pytestmark = pytest.mark.usefixtures("unguarded")
 BOTH = pytest.mark.parametrize("optimize", [True, False], ids=["overlapped", "plain"])
 
 
-def repair(folder, output, *, optimize):
+def repair(folder, output, *, optimize, memory=None):
     settings = RepairSettings(optimize=optimize, save_masks=True, recursive=True, batch_size=1)
-    return repair_folder(folder, output, settings, pipeline=MagentaPipeline())
+    memory = memory or VirtualAccelerator(TOTAL_BYTES)
+    return repair_folder(folder, output, settings, pipeline=make_light_pipeline(), memory=memory)
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +49,27 @@ def expected(photos, tmp_path):
     return read_tree(tmp_path / "undisturbed")
 
 
-def count_operations(photos, tmp_path, *, optimize) -> int:
+def count_operations(photos, tmp_path, *, optimize) -> tuple[int, set[str]]:
+    """How many there are, and of what kinds."""
     with Faults(tmp_path).armed() as faults:
         repair(photos, tmp_path / "counted", optimize=optimize)
-    return faults.count
+    return faults.count, {name.split()[0] for name in faults.seen}
 
 
 def permission_or_space(name):
-    if name.split()[0] in {"open", "read", "stat"}:
+    if name.split()[0] in {"open", "read", "stat", "scandir", "listdir"}:
         return PermissionError(errno.EACCES, "Permission denied", name)
     return OSError(errno.ENOSPC, "No space left on device", name)
 
 
-def check_every_photograph_is_right_or_named(summary, output, expected):
+def check_every_photograph_is_right_or_named(summary, photos, output, expected):
     written = read_tree(output) if output.exists() else {}
     assert all(expected.get(name) == content for name, content in written.items()), "half-written"
-    assert len(summary.outcomes) == len(expected)
+    named = [outcome.source for outcome in summary.outcomes if outcome.verdict is Verdict.FAILED]
+    for name in expected:  # or the folder that it lies in, where that could not be looked into
+        source = photos / name
+        done = [outcome.source for outcome in summary.outcomes]
+        assert source in done or any(folder in source.parents for folder in named), name
     for outcome in summary.outcomes:
         if outcome.verdict is Verdict.FAILED:
             assert outcome.cause
@@ -70,25 +80,33 @@ def check_every_photograph_is_right_or_named(summary, output, expected):
 
 @pytest.mark.parametrize(
     ("optimize", "for_good"),
-    [(True, False), (False, False), (True, True)],
-    ids=["overlapped, once", "plain, once", "overlapped, from then on"],
+    [(True, False), (False, False), (True, True), (False, True)],
+    ids=["overlapped, once", "plain, once", "overlapped, from then on", "plain, from then on"],
 )
 def test_each_file_operation_failing_in_turn(photos, tmp_path, expected, optimize, for_good):
-    total = count_operations(photos, tmp_path, optimize=optimize)
+    total, swept = count_operations(photos, tmp_path, optimize=optimize)
     assert total > 50
+    assert {"scandir", "stat", "open", "write", "fsync", "replace", "unlink"} <= swept
     refused_at_start = 0
     for n in range(1, total + 1):
         output = tmp_path / f"out-{n}"
         faults = Faults(
             tmp_path, (lambda i, n=n: i >= n) if for_good else (lambda i, n=n: i == n), permission_or_space
         )
+        memory, threads, summary = StrictAccelerator(TOTAL_BYTES), set(threading.enumerate()), None
+        gc.disable()
         try:
             with faults.armed():
-                summary = repair(photos, output, optimize=optimize)
+                summary = repair(photos, output, optimize=optimize, memory=memory)
         except CleanplateError:
             refused_at_start += 1
-        else:
-            check_every_photograph_is_right_or_named(summary, output, expected)
+        finally:
+            gc.enable()
+        assert memory.meter.live_bytes == 0, (n, faults.failed[:1])
+        assert set(threading.enumerate()) == threads, (n, faults.failed[:1])
+        if summary is not None:
+            assert memory.meter.total_bytes > 0 or summary.exit_code == 1
+            check_every_photograph_is_right_or_named(summary, photos, output, expected)
         again = repair(photos, output, optimize=optimize)
         assert again.exit_code == 0, (n, faults.failed, again.failures)
         assert read_tree(output) == expected, (n, faults.failed)
@@ -98,7 +116,7 @@ def test_each_file_operation_failing_in_turn(photos, tmp_path, expected, optimiz
 
 @BOTH
 def test_death_at_each_file_operation_in_turn(photos, tmp_path, expected, optimize):
-    total = count_operations(photos, tmp_path, optimize=optimize)
+    total, _ = count_operations(photos, tmp_path, optimize=optimize)
     for n in range(1, total + 1):
         output = tmp_path / f"out-{n}"
         faults = Faults(tmp_path, lambda i, n=n: i >= n, lambda _: Killed())

@@ -12,6 +12,7 @@ from cleanplate.device.staging import find_staging
 from cleanplate.device.virtual import FailingAllocation, VirtualAccelerator
 from cleanplate.engine.events import Retried
 from cleanplate.engine.guard import Guard
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.errors import DeviceLostError, TooLittleMemoryError
 from cleanplate.models import memory
 from cleanplate.models.request import Request, plainly
@@ -148,10 +149,12 @@ def test_no_items_no_work():
 def test_queued_pictures_count_against_the_limit_of_a_processor():
     work = Work()
     limit = work.peak_bytes(6)
+    shares = MemoryShares(limit)
+    shares.queue(limit - work.peak_bytes(3))
     guard = Guard(
         RepairSettings(memory_limit=limit),
         torch.device("cpu"),
-        queued_bytes=lambda: limit - work.peak_bytes(3),
+        shares=shares,
     )
     guard.attempt(work.request)
     assert work.runs[0] == (3, None)

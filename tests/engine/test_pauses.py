@@ -198,3 +198,21 @@ def test_a_machine_without_figures_never_pauses():
     pauses.after_photos(1)
     pauses.clean("asked for")
     assert machine.events == [Cleaned(reason="asked for", freed_bytes=None)]
+
+
+def test_whoever_takes_its_place_goes_on_being_quiet():
+    machine = Machine(system_free=lambda _: 0.15)
+    first = machine.pauses()
+    first.before_batch()
+    first.after_photos(10)
+    assert first.quiet == {("system", 0.8): (15, 50)}
+    second = Pauses(
+        machine, 25, machine.events.append, clock=lambda: machine.now, sleep=machine.sleep, quiet=first.quiet
+    )
+    second.after_photos(14)
+    second.before_batch()
+    assert len(machine.waits()) == 1
+    second.after_photos(1)
+    second.before_batch()
+    assert len(machine.waits()) == 2
+    assert second.quiet == {("system", 0.8): (50, 100)}

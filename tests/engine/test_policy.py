@@ -20,7 +20,7 @@ from .simple import MagentaPipeline, draw_folder, read_tree
 
 
 def choose(settings):
-    return choose_policy(settings, emit=lambda _: None, queued_bytes=lambda: 0, stopping=lambda: True)
+    return choose_policy(settings, emit=lambda _: None, stopping=lambda: True)
 
 
 def test_the_guard_watches_unless_the_user_wants_it_plain():

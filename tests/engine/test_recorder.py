@@ -1,9 +1,11 @@
 """Events become the files that another process watches."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from cleanplate.cli import main
 from cleanplate.engine.events import (
     Cleaned,
     MemorySampled,
@@ -80,6 +82,39 @@ def test_samples_are_thinned_and_begin_anew(tmp_path, clock):
     ]
     RunRecorder(tmp_path, clock=clock)(RunStarted(total=1, skipped=0))
     assert read_samples(tmp_path) == []
+
+
+def test_what_the_card_does_is_shown_to_whoever_watches_from_elsewhere(tmp_path, clock, capsys):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=1, skipped=0))
+    for temperature, slow in ((55.0, False), (83.0, True)):
+        recorder(
+            MemorySampled(
+                resident_bytes=7,
+                peak_resident_bytes=7,
+                available_bytes=9,
+                gpu_allocated_bytes=2_000_000_000,
+                gpu_reserved_bytes=3_000_000_000,
+                gpu_total_bytes=8_000_000_000,
+                gpu_free_bytes=4_000_000_000,
+                gpu_utilisation_share=0.97,
+                gpu_temperature_celsius=temperature,
+                gpu_power_watts=250.0,
+                gpu_throttled=slow,
+            )
+        )
+        clock.now += 1.0
+    recorder(RunFinished(summary=RunSummary(outcomes=())))
+    assert main(["monitor", str(tmp_path), "--once"]) == 0
+    rows = {line[:17].strip(): line[17:].split() for line in capsys.readouterr().out.splitlines()[2:]}
+    assert rows["GPU temperature"][:4] == ["83", "°C", "83", "°C"]
+    assert rows["GPU power"][:2] == ["250", "W"]
+    assert rows["GPU busy"][:2] == ["97", "%"]
+    assert rows["GPU slowed down"][0] == "yes"
+    assert rows["GPU free"][:2] == ["4", "GB"]
+    assert main(["monitor", str(tmp_path), "--once", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert (figures["gpu_temperature_celsius"], figures["gpu_throttled"]) == (83.0, 1.0)
 
 
 def test_a_dry_run_writes_nothing(tmp_path, clock):

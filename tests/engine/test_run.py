@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from cleanplate.engine import run as engine_run
 from cleanplate.engine.events import PhotoFinished, RunFinished, RunStarted, Warned
 from cleanplate.engine.run import StopRequest, repair_folder
 from cleanplate.errors import OutputInUseError, UsageError
-from cleanplate.monitor.records import read_status
+from cleanplate.monitor.gpu import GpuFigures
+from cleanplate.monitor.records import read_samples, read_status
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Verdict
 
@@ -497,6 +499,31 @@ def test_the_simple_detector_sees_only_marks(tmp_path):
     assert detect(marked).mask.sum() == 24 * 24
     clean = read(draw_photo(tmp_path / "clean.png", mark_px=0), max_megapixels=1)
     assert not detect(clean).mask.any()
+
+
+def test_the_card_is_read_by_the_run_itself_and_let_go(tmp_path, monkeypatch):
+    class Card:
+        closed = False
+
+        def read(self):
+            return GpuFigures(name="Card", temperature_celsius=61.0, power_watts=120.0, utilisation_share=0.5)
+
+        def close(self):
+            self.closed = True
+
+    class Slow(MagentaPipeline):
+        def repair_one(self, photo, settings):
+            time.sleep(0.4)
+            return super().repair_one(photo, settings)
+
+    card = Card()
+    monkeypatch.setattr(engine_run, "open_card", lambda _: card)
+    repair(draw_folder(tmp_path / "in", 2), tmp_path / "out", pipeline=Slow())
+    assert card.closed
+    told = [sample for sample in read_samples(tmp_path / "out") if "gpu_temperature_celsius" in sample]
+    assert told
+    assert told[-1]["gpu_power_watts"] == 120.0
+    assert told[-1]["gpu_throttled"] == 0.0
 
 
 def test_a_run_can_be_watched_from_elsewhere(tmp_path):

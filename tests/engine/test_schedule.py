@@ -165,6 +165,33 @@ def test_the_policy_hears_of_every_batch_and_photograph(tmp_path, monkeypatch):
     assert status["metered_peak_bytes"] == 12345
 
 
+def test_while_the_policy_waits_nothing_is_read(tmp_path, monkeypatch):
+    photos = draw_folder(tmp_path / "in", 12)
+    read, begun, waits = work.read, [], []
+
+    def counting_read(*arguments, **named):
+        begun.append(time.monotonic())
+        time.sleep(0.06)
+        return read(*arguments, **named)
+
+    class Waiting(PlainPolicy):
+        def before_batch(self):
+            began = time.monotonic()
+            time.sleep(0.15)
+            waits.append((began, time.monotonic()))
+
+    monkeypatch.setattr(run, "choose_policy", lambda *_, **__: Waiting())
+    monkeypatch.setattr(work, "read", counting_read)
+    summary = repair_folder(
+        photos, tmp_path / "out", RepairSettings(batch_size=2), pipeline=MagentaPipeline()
+    )
+    assert summary.counts["repaired"] == 6
+    assert len(waits) == 7
+    just_begun_s = 0.05  # a reader that had taken its photograph up before
+    inside = [at for at in begun for began, ended in waits if began + just_begun_s < at < ended]
+    assert not inside
+
+
 @pytest.mark.usefixtures("unguarded")
 def test_pictures_on_their_way_stay_within_their_bytes(tmp_path, monkeypatch):
     photos = draw_folder(tmp_path / "in", 24)

@@ -13,11 +13,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 
+from cleanplate.device import memory, selection
+from cleanplate.device.memory import MemorySnapshot
+from cleanplate.engine.child import _limit_memory
 from cleanplate.engine.events import Paused, Warned
 from cleanplate.engine.owner import LocalOwner
-from cleanplate.engine.policy import PlainPolicy
-from cleanplate.engine.supervise import TRANSFER, SupervisedOwner
+from cleanplate.engine.pauses import QUIET_PHOTOS
+from cleanplate.engine.policy import FREE_SHARE, PlainPolicy
+from cleanplate.engine.supervise import CALM_BATCHES, TRANSFER, SupervisedOwner
 from cleanplate.engine.worker import Worker
 from cleanplate.errors import (
     DeviceLostError,
@@ -240,6 +245,87 @@ def test_the_policy_hears_of_the_parent_and_the_parent_of_the_policy(tmp_path):
         owner.repair([make_photo(tmp_path, "fine")])
         assert owner.peak_bytes == 800_000_000
     assert [event.reason for event in events if isinstance(event, Paused)] == ["17 queued"]
+
+
+def test_a_child_that_dies_leaves_no_temporary_folder(tmp_path, temporary, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with supervise() as owner:
+        (answer,) = owner.repair([make_photo(tmp_path, "littering")])
+        assert isinstance(answer.result, RepairFailedError)
+        assert not list(temporary.glob("cleanplate-iopaint-*"))
+
+
+def end_child(owner):
+    psutil.Process(owner.pid).kill()
+    wait_until_gone(owner.pid)
+    owner.before_batch()  # where its death is noticed
+
+
+def test_each_new_child_gets_half_of_what_pictures_leave_and_half_the_batch(tmp_path, caplog):
+    photos = [make_photo(tmp_path, f"fine-{number}") for number in range(4)]
+    events = []
+    owner = supervise(
+        troubled.make_counting,
+        RepairSettings(batch_size=4, memory_limit=1000, device="cpu"),
+        make_policy=troubled.make_limited,
+        emit=events.append,
+        queued_bytes=lambda: 200,
+    )
+    with caplog.at_level(logging.WARNING, "cleanplate"), owner:
+        for _ in range(5):
+            owner.repair(photos)
+            end_child(owner)
+        owner.repair(photos)
+    limits = [event.message for event in events if event.message.startswith("limit")]
+    assert limits == [f"limit {200 + left}" for left in (800, 400, 200, 100, 100, 100)]
+    together = [int(size) for size in re.findall(r"together (\d+)", caplog.text)]
+    assert together == [4, 2, 2, *[1] * 16]
+    assert sum("half the batch and half the memory" in event.message for event in events) == 5
+
+
+def test_a_halved_batch_grows_back_after_calm(tmp_path, caplog):
+    photos = [make_photo(tmp_path, f"fine-{number}") for number in range(2)]
+    settings = RepairSettings(batch_size=2, optimize=False)
+    with caplog.at_level(logging.WARNING, "cleanplate"), supervise(troubled.make_counting, settings) as owner:
+        end_child(owner)
+        for _ in range(CALM_BATCHES // 2 + 1):
+            owner.repair(photos)
+    together = [int(size) for size in re.findall(r"together (\d+)", caplog.text)]
+    assert together == [*[1] * CALM_BATCHES, 2]
+
+
+@pytest.mark.parametrize(("device", "left"), [("cpu", 10 + 45), ("cuda", 50)])
+def test_pictures_lie_in_the_memory_of_a_processor_only(monkeypatch, device, left):
+    monkeypatch.setattr(selection, "resolve_device", lambda _: torch.device(device))
+    settings = RepairSettings(memory_limit=100)
+    assert _limit_memory(settings, 0.5, 10).memory_limit == left
+    assert _limit_memory(settings, 1.0, 10) is settings
+    assert _limit_memory(RepairSettings(memory_limit=100, optimize=False), 0.5).memory_limit == 100
+
+
+def test_without_a_limit_the_new_child_gets_half_of_what_it_would_have_taken(monkeypatch):
+    free = MemorySnapshot(device="cpu", free_bytes=1000)
+    monkeypatch.setattr(memory, "read_memory", lambda *_, **__: free)
+    assert _limit_memory(RepairSettings(device="cpu"), 0.5).memory_limit == FREE_SHARE * 1000 / 2
+
+
+def test_a_new_child_is_as_quiet_after_a_pause_as_the_old_one(tmp_path):
+    events = []
+    owner = supervise(
+        settings=RepairSettings(device="cpu"),
+        make_policy=troubled.make_pressed,
+        emit=events.append,
+        stopping=lambda: True,
+        limit_seconds=30.0,
+    )
+    with owner:
+        owner.before_batch()
+        for _ in range(3):
+            owner.repair([make_photo(tmp_path, "fine")])
+            end_child(owner)
+            owner.before_batch()
+        assert owner._quiet["system", 0.8][0] == QUIET_PHOTOS - 3
+    assert sum(isinstance(event, Paused) for event in events) == 1
 
 
 def test_leaving_in_the_middle_leaves_nothing(tmp_path):

@@ -14,8 +14,10 @@ import time
 import numpy as np
 from PIL import Image
 
-from cleanplate.engine.events import Paused
-from cleanplate.engine.policy import PlainPolicy
+from cleanplate.device.temporary import open_folder
+from cleanplate.device.virtual import VirtualAccelerator
+from cleanplate.engine.events import Paused, Warned
+from cleanplate.engine.policy import PlainPolicy, choose_policy
 from cleanplate.errors import DeviceLostError, InvalidSettingError, ModelError
 from cleanplate.structures import Photo
 
@@ -64,6 +66,11 @@ class TroubledPipeline(MagentaPipeline):
     def be_leaving(self):
         os._exit(7)
 
+    def be_littering(self):
+        """Die in the middle of what IOPaint does."""
+        with open_folder("iopaint"):
+            os._exit(7)
+
     def be_killed(self):
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
@@ -102,6 +109,18 @@ class WidePipeline(MagentaPipeline):
         return type(done)(done.verdict, done.rgb, done.changed, first, done.regions, done.rounds)
 
 
+class CountingPipeline(MagentaPipeline):
+    """Tells how many photographs come together."""
+
+    def repair(self, photos, settings, attempt):
+        logging.getLogger("cleanplate").warning("together %d", len(photos))
+        return super().repair(photos, settings, attempt)
+
+
+def make_counting(_settings):
+    return CountingPipeline()
+
+
 def make_troubled(_settings):
     return TroubledPipeline()
 
@@ -137,17 +156,28 @@ def make_plain(_settings, **_):
 class TellingPolicy(PlainPolicy):
     """Tells what it knows as pauses."""
 
-    def __init__(self, settings, emit, queued_bytes, stopping):
+    def __init__(self, settings, emit, shares, stopping):
         self.settings, self.emit = settings, emit
-        self.queued_bytes, self.stopping = queued_bytes, stopping
+        self.shares, self.stopping = shares, stopping
         self.peak_bytes = settings.memory_limit
 
     def before_batch(self):
         """Waits until it is told to stop."""
         while not self.stopping():
             time.sleep(0.01)
-        self.emit(Paused(reason=f"{self.queued_bytes()} queued", seconds=0.0))
+        self.emit(Paused(reason=f"{self.shares.queued_bytes} queued", seconds=0.0))
 
 
-def make_telling(settings, *, emit, queued_bytes, stopping):
-    return TellingPolicy(settings, emit, queued_bytes, stopping)
+def make_telling(settings, *, emit, shares, stopping, quiet):  # noqa: ARG001  # a policy's
+    return TellingPolicy(settings, emit, shares, stopping)
+
+
+def make_limited(settings, *, emit, **_):
+    """Tells its limit as a warning."""
+    emit(Warned(message=f"limit {settings.memory_limit}"))
+    return PlainPolicy()
+
+
+def make_pressed(settings, **hooks):
+    """The guard on a machine that always stands high."""
+    return choose_policy(settings, memory=VirtualAccelerator(1 << 30, system_used_share=0.85), **hooks)

@@ -24,9 +24,7 @@ from cleanplate.models.request import Attempt, plainly
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.iopaint import (
-    FOLDER_PREFIX,
     GROW_PX,
-    STALE_SECONDS,
     IOPaintRemover,
     choose_environment,
     make_remover,
@@ -263,19 +261,6 @@ def test_a_crop_without_a_mark_is_left_and_starts_nothing(bench: Bench) -> None:
     assert isinstance(left, Removal)
     assert not left.changed.any()
     assert not bench.diary.exists()
-
-
-def test_folders_of_killed_processes_are_swept_and_no_others(bench: Bench) -> None:
-    folders = [bench.temporary / f"{FOLDER_PREFIX}{name}" for name in ("4194304-a", "4194304-b", "x")]
-    folders.append(bench.temporary / f"{FOLDER_PREFIX}{os.getpid()}-c")
-    for folder in folders:
-        folder.mkdir()
-    old = time.time() - 2 * STALE_SECONDS
-    for folder in (folders[0], folders[2], folders[3]):
-        os.utime(folder, (old, old))
-    remover = bench.remover("behaves")
-    MarkRepair(FindsWhite(), remover).repair([photo(1)], SETTINGS, plainly)
-    assert sorted(bench.temporary.iterdir()) == sorted(folders[1:])
 
 
 def test_the_fingerprint_names_model_and_version(tmp_path: Path) -> None:

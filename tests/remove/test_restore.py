@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from cleanplate.device.virtual import VirtualAccelerator
+from cleanplate.engine.guard import Guard
+from cleanplate.errors import TooLittleMemoryError
 from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import Item, Request, Result, plainly
+from cleanplate.remove import restore
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.restore import NetworkRemover
+from cleanplate.remove.restore import SEPARATE_BYTES_BY_PIXEL, NetworkRemover
+from cleanplate.settings import RepairSettings
 from cleanplate.structures import Box, Method
+from tests.measuring import Measuring
 
 from .scenes import Scene, letters, photograph, scene
 
@@ -88,6 +96,8 @@ def test_one_crops_failure_is_its_own() -> None:
     failure = RuntimeError("out of memory at the smallest size")
 
     def fail_first(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "restore":
+            return plainly(request)
         return [failure, *request.run(request.items[1:], None)]
 
     results = remover().remove([crop_of(drawn), crop_of(drawn)], fail_first)
@@ -102,8 +112,60 @@ def test_numbers_that_are_none_do_not_end_the_others() -> None:
     results = remover().remove([whole], plainly)
     assert isinstance(results[0], Removal)
     subject = remover()
-    outcome = subject._finish(broken, _complete_blend(whole))
+    outcome = subject._finish(broken, _complete_blend(whole), plainly)
     assert isinstance(outcome, Exception)
+
+
+def test_too_little_memory_for_taking_a_crop_apart_is_that_crops_alone() -> None:
+    """And it is the guard that hears of it, not the crop that swallows it."""
+    drawn, heard = scene(0.5), []
+    refusal = TooLittleMemoryError("none left", "close other programs")
+
+    def refuse_once(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "separate":
+            return plainly(request)
+        heard.append(request.item_bytes)
+        return [refusal] if len(heard) == 1 else plainly(request)
+
+    results = remover().remove([crop_of(drawn), crop_of(drawn)], refuse_once)
+    assert results[0] is refusal
+    assert isinstance(results[1], Removal)
+    assert heard == [SEPARATE_BYTES_BY_PIXEL * drawn.matte.size] * 2
+
+
+def test_memory_that_runs_out_on_the_way_goes_to_whoever_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(restore, "restore_crop", fail)
+    guard = Guard(RepairSettings(), VirtualAccelerator(1 << 30))
+    (result,) = remover().remove([crop_of(scene(0.5))], guard.attempt)
+    assert isinstance(result, TooLittleMemoryError)
+    assert guard.out_of_memory_count == 1
+
+
+def striped(height: int, width: int, marked: str) -> Scene:
+    """A mark of two colours in stripes, which takes more than one: all over, or as letters."""
+    clean = np.tile(photograph(128, 128), (height // 128, width // 128, 1))
+    across = np.arange(width) // 16 % 2 == 0
+    matte = np.ones((height, width), np.float32) if marked == "all over" else letters(height, width)
+    tint = np.broadcast_to(across[None, :, None], clean.shape)
+    return Scene(clean, (0.5 * clean + 0.5 * tint * matte[..., None]).astype(np.float32), matte)
+
+
+@pytest.mark.parametrize("size", [(128, 256), (384, 512)])
+@pytest.mark.parametrize("marked", ["all over", "letters"])
+@pytest.mark.parametrize("given", [False, True])
+def test_taking_a_crop_apart_takes_what_it_says(size: tuple[int, int], marked: str, given: bool) -> None:
+    crop = replace(crop_of(striped(*size, marked)), given=given)
+    remover().remove([crop], attempt := Measuring("separate"))
+    attempt.check(closely=marked == "all over" and not given)
+
+
+@pytest.mark.parametrize("inpaint", ["opencv", "embedded"])
+def test_filling_a_crop_takes_what_it_says(inpaint: str) -> None:
+    remover(inpaint).remove([crop_of(striped(384, 512, "all over"))], attempt := Measuring("separate"))
+    attempt.check(closely=inpaint == "opencv")
 
 
 def _complete_blend(crop: Crop):  # type: ignore[no-untyped-def]
@@ -123,6 +185,8 @@ def test_in_tiles_it_removes_the_same() -> None:
     seen = []
 
     def in_tiles(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "restore":
+            return plainly(request)
         seen.append((request.tiles, request.shape(1, 256)))
         return list(request.run(request.items, 256))
 

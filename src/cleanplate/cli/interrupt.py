@@ -51,9 +51,13 @@ def _leave_at_once() -> None:
     """End this process and its children without unwinding: threads may be blocked in a write or a kernel."""
     import psutil  # the engine has loaded it long before; `--help` need not
 
-    for child in psutil.Process().children(recursive=True):  # also what children have started: IOPaint
+    from cleanplate.device.temporary import remove_temporary
+
+    children = psutil.Process().children(recursive=True)  # also what children have started: IOPaint
+    for child in children:
         with suppress(psutil.Error):
             child.kill()
+    remove_temporary([os.getpid(), *(child.pid for child in children)])
     if sys.stderr.isatty():
         sys.stderr.write(SHOW_CURSOR)  # the progress bar has hidden it
         sys.stderr.flush()

@@ -22,6 +22,9 @@ GAP_BY_SIZE = 1.0
 GAP_BY_PHOTO = 0.006
 #: Only so many regions are grouped, the largest.
 MOST_REGIONS = 2000
+#: Rows of the table of all pairs of regions that are looked at together, and bytes that it all takes.
+ROWS_TOGETHER = 128
+GROUPING_BYTES = 24_000_000
 #: A group whose pixels are less probable than this on the mean is taken for part of the scene. Source: with
 #: STRONG and WEAK the best mean F1 of the mean of three looks (`detect/looks`) on marked validation
 #: photographs at which 2 of 94 clean ones are touched (0.607, marks found on 71 % of them; one of the two is
@@ -126,13 +129,17 @@ def _join(
 ) -> NDArray[np.int64]:
     """The group of each region: single linkage over the gaps between their boxes."""
     size = np.minimum(right - left, bottom - top)
-    across = np.maximum(left[:, None] - right[None], left[None] - right[:, None])
-    down = np.maximum(top[:, None] - bottom[None], top[None] - bottom[:, None])
-    gap = np.maximum(np.maximum(across, down), 0)
-    near = gap <= GAP_BY_SIZE * np.minimum(size[:, None], size[None]) + gap_px
+    parts = [slice(at, at + ROWS_TOGETHER) for at in range(0, len(left), ROWS_TOGETHER)]
+    near = np.empty((len(left), len(left)), bool)
+    for part in parts:
+        across = np.maximum(left[part, None] - right[None], left[None] - right[part, None])
+        down = np.maximum(top[part, None] - bottom[None], top[None] - bottom[part, None])
+        gap = np.maximum(np.maximum(across, down), 0)
+        near[part] = gap <= GAP_BY_SIZE * np.minimum(size[part, None], size[None]) + gap_px
     groups = np.arange(len(left))
     while True:
-        lowest = np.where(near, groups[None], len(left)).min(axis=1)
+        rows = (np.where(near[part], groups[None], len(left)).min(axis=1) for part in parts)
+        lowest = np.concatenate(list(rows))
         lowest = lowest[lowest]
         if np.array_equal(lowest, groups):
             return groups

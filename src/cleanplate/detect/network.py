@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cleanplate.detect.lattice import complete_pattern
+from cleanplate.detect.lattice import SEARCH_PX, complete_pattern
 from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view, view_whole
-from cleanplate.detect.mask import STRONG, WEAK, detect_from_probability
+from cleanplate.detect.mask import GROUPING_BYTES, STRONG, WEAK, detect_from_probability
 from cleanplate.detect.recall import Recall
 from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
-from cleanplate.models.request import Attempt, Request
+from cleanplate.models.request import Attempt, Request, run_alone
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
 from cleanplate.structures import Detection, FloatArray, Photo
 
@@ -25,6 +26,24 @@ from cleanplate.structures import Detection, FloatArray, Photo
 WORKING_SIZE_PX = 1024
 MOST_ENLARGED = 2.0
 BYTES_BY_PIXEL = 3 + 4 * 4
+#: Host bytes that completing a pattern takes: by pixel of the size at which its vectors are looked for, and
+#: of the size that the network saw, whichever is more. Then a Detection takes some by pixel of the
+#: photograph, beside what grouping its regions takes and what is held of the other sizes. Source: measured by
+#: tracemalloc (`tests/detect/test_network.py`): 178, 69, 10 and 4.
+SEARCH_BYTES_BY_PIXEL, COPIES_BYTES_BY_PIXEL, NATIVE_BYTES_BY_PIXEL, HELD_BYTES_BY_PIXEL = 200, 80, 12, 8
+
+
+def count_finishing(working: tuple[int, ...], native: tuple[int, int]) -> int:
+    """Host bytes that a Detection takes at most, from probabilities of one size (h, w) to another.
+
+    >>> count_finishing((512, 512), (512, 512)) == (200 + 8) * 512 * 512
+    True
+    """
+    scale = min(1.0, SEARCH_PX / max(working))
+    pixels = prod(working)
+    pattern = max(SEARCH_BYTES_BY_PIXEL * pixels * scale**2, COPIES_BYTES_BY_PIXEL * pixels)
+    detection = NATIVE_BYTES_BY_PIXEL * prod(native) + GROUPING_BYTES
+    return max(int(pattern), detection) + HELD_BYTES_BY_PIXEL * pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +71,10 @@ class NetworkDetector:
         new = [photo for photo, told in zip(photos, known, strict=True) if told is None]
         answers = iter(self._find(new, attempt))
         found = [next(answers) if told is None else told for told in known]
-        return [self._finish(photo, probability) for photo, probability in zip(photos, found, strict=True)]
+        return [
+            self._finish(photo, probability, attempt)
+            for photo, probability in zip(photos, found, strict=True)
+        ]
 
     def _find(self, photos: Sequence[Photo], attempt: Attempt) -> list[FloatArray | Exception]:
         """The probabilities of each photograph, at the working size."""
@@ -141,9 +163,15 @@ class NetworkDetector:
             probability = torch.sigmoid(self.network(batch))
             return fetch_batch(probability, [picture.shape[:2] for (picture,) in layers])
 
-    def _finish(self, photo: Photo, probability: FloatArray | Exception) -> Detection | Exception:
+    def _finish(
+        self, photo: Photo, probability: FloatArray | Exception, attempt: Attempt
+    ) -> Detection | Exception:
         if isinstance(probability, Exception):
             return probability
+        nbytes = count_finishing(probability.shape, (photo.height, photo.width))
+        return run_alone(attempt, "separate", nbytes, lambda: self._conclude(photo, probability))
+
+    def _conclude(self, photo: Photo, probability: FloatArray) -> Detection:
         whole = complete_pattern(probability)
         at_native_size = resize(np.ascontiguousarray(whole), photo.height, photo.width)
         return detect_from_probability(

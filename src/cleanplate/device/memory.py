@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -115,18 +116,19 @@ class HostMemory:
     """The machine's own memory, for networks on the CPU.
 
     limit_bytes: live tensors may not pass it: `torch.OutOfMemoryError` is raised there, as a card would.
+    allow: whether live tensors may be so many bytes, where others share the limit.
     """
 
     identity: str | None = None
     quickest_bytes: int | None = HOST_QUICKEST_BYTES
 
-    def __init__(self, limit_bytes: int | None = None) -> None:
+    def __init__(self, limit_bytes: int | None = None, allow: Callable[[int], bool] = lambda _: True) -> None:
         import torch
 
         from cleanplate.device.meter import StorageMeter
 
         self.device = torch.device("cpu")
-        self.meter = StorageMeter(budget_bytes=limit_bytes)
+        self.meter = StorageMeter(budget_bytes=limit_bytes, allow=allow)
 
     def read(self) -> MemorySnapshot:
         """The host's figures, with the metered tensors as what is allocated."""
@@ -201,9 +203,12 @@ class CudaMemory:
         return int(torch.cuda.max_memory_reserved(self.device))
 
 
-def open_memory(device: torch.device, limit_bytes: int | None = None) -> DeviceMemory:
-    """The memory of a device. limit_bytes: enforced on a CPU, where nothing else would; see `HostMemory`."""
-    return CudaMemory(device) if device.type == "cuda" else HostMemory(limit_bytes)
+def open_memory(
+    device: torch.device, limit_bytes: int | None = None, allow: Callable[[int], bool] = lambda _: True
+) -> DeviceMemory:
+    """The memory of a device. limit_bytes, allow: enforced on a CPU, where nothing else would; see
+    `HostMemory`."""
+    return CudaMemory(device) if device.type == "cuda" else HostMemory(limit_bytes, allow)
 
 
 def read_memory(device: torch.device, *, initialise: bool = False) -> MemorySnapshot:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -33,7 +33,9 @@ class StorageMeter:
     """Live, peak and total bytes of tensors on one kind of device, over all threads.
 
     device_type: which tensors count ("cpu", "meta"). budget_bytes: past it, and exactly there, an allocation
-    raises `torch.OutOfMemoryError`. fault: see `Fault`. Storages that came from outside are not counted.
+    raises `torch.OutOfMemoryError`. fault: see `Fault`. allow: asked before each allocation whether so many
+    bytes may be alive; where not, it fails as past the budget. Storages that came from outside are not
+    counted.
 
     >>> meter = StorageMeter()
     >>> with meter.metering():
@@ -44,11 +46,17 @@ class StorageMeter:
     """
 
     def __init__(
-        self, device_type: str = "cpu", *, budget_bytes: int | None = None, fault: Fault | None = None
+        self,
+        device_type: str = "cpu",
+        *,
+        budget_bytes: int | None = None,
+        fault: Fault | None = None,
+        allow: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self.device_type = device_type
         self.budget_bytes = budget_bytes
         self.fault = fault
+        self.allow = allow
         self._lock = threading.Lock()
         self._live: dict[int, _Reference] = {}
         # The end of a storage can come at any moment, in any thread, even while the lock is held here: it is
@@ -135,6 +143,11 @@ class StorageMeter:
             raise torch.OutOfMemoryError(
                 f"The meter is out of memory. Tried to allocate {size} bytes. {self._live_bytes} of "
                 f"{self.budget_bytes} bytes are in use."
+            )
+        if not self.allow(self._live_bytes + size):
+            raise torch.OutOfMemoryError(
+                f"The limit is reached. Tried to allocate {size} bytes beside {self._live_bytes} that are in "
+                "use and the pictures that wait."
             )
         self._live_bytes += size
         self._total_bytes += size

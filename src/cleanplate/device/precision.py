@@ -21,14 +21,21 @@ def choose_dtype(device: torch.device, dtypes: Sequence[str], facts: Path = PROC
     >>> choose_dtype(torch.device("cpu"), ("float32",))
     torch.float32
     """
-    quick = "bfloat16" in dtypes and device.type == "cpu" and _multiplies_bfloat16(facts)
+    quick = "bfloat16" in dtypes and device.type == "cpu" and bool(find_bfloat16(facts))
     return torch.bfloat16 if quick else getattr(torch, dtypes[0])
 
 
-def _multiplies_bfloat16(facts: Path) -> bool:
+def find_bfloat16(facts: Path = PROCESSOR_FACTS) -> tuple[str, ...]:
+    """Names of the instructions by which this processor multiplies bfloat16, in order; none: it imitates it.
+
+    facts: what Linux says of it; where there is no such file, nothing is known and none are named.
+
+    >>> find_bfloat16(Path("no such file"))
+    ()
+    """
     try:
         text = facts.read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
-        return False
+        return ()
     lines = (line for line in text.splitlines() if line.lower().startswith(("flags", "features")))
-    return any(BFLOAT16_FLAGS & set(line.split(":", 1)[-1].split()) for line in lines)
+    return tuple(sorted({flag for line in lines for flag in line.split(":", 1)[-1].split()} & BFLOAT16_FLAGS))

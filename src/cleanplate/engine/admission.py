@@ -26,6 +26,9 @@ UNMEASURED_FACTOR = 1.3
 LEAST_FACTOR, MOST_FACTOR = 1.0, 4.0
 #: For a network about which nothing is known. Source: LaMa, the largest in use here, takes 900 a pixel.
 UNKNOWN_BYTES_PER_PIXEL = 1000
+#: Of a limit, a piece that is known to take at most this much need not be predicted more closely: the rest
+#: is as much as queues may take.
+PLANNED_SHARE = 0.75
 #: Pieces in a row without trouble before a lowered ceiling doubles.
 CALM_PIECES = 8
 
@@ -104,6 +107,16 @@ class Admission:
                 if bound is not None and bound <= left:
                     return True
         return self.predict_cost(request, size) <= budget_bytes
+
+    def plan_cost(self, request: Request[Any, Any], size: Size, limit_bytes: int) -> int:
+        """Bytes that a piece takes at most, by what larger ones take where that is far from the limit."""
+        if request.network is not None:
+            bound = self.predictor.find_bound(request.network, request.shape(size.batch, size.tile))
+            if bound is not None:
+                cost = self._count_staging(request, size) + int(bound * self._factor(request.network))
+                if cost <= PLANNED_SHARE * limit_bytes:
+                    return cost
+        return self.predict_cost(request, size)
 
     def choose(self, request: Request[Any, Any], sizes: Sequence[Size]) -> int:
         """Index of the first size within budget and ceiling, else of the last, which is for the caller to

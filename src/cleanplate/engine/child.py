@@ -26,6 +26,7 @@ from typing import Any, TextIO, TypeVar
 import psutil
 
 from cleanplate.device.memory import StagingUse
+from cleanplate.device.temporary import remove_temporary
 from cleanplate.engine.channel import Channel, ChannelClosedError
 from cleanplate.engine.messages import (
     Admit,
@@ -44,7 +45,9 @@ from cleanplate.engine.messages import (
     Situation,
 )
 from cleanplate.engine.owner import Answer, LocalOwner
+from cleanplate.engine.pauses import Quiet
 from cleanplate.engine.policy import FREE_SHARE, Policy
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.usage import read_process_usage
 from cleanplate.errors import DeviceLostError
 from cleanplate.models.request import Attempt, Request
@@ -144,6 +147,10 @@ class _CountedPolicy:
     def staging(self) -> StagingUse | None:
         return self._policy.staging
 
+    @property
+    def quiet(self) -> Quiet:
+        return self._policy.quiet
+
 
 class _Child:
     def __init__(self, channel: Channel, blueprint: Blueprint, stacks: TextIO) -> None:
@@ -153,7 +160,8 @@ class _Child:
         self._alarm = _Alarm(stacks)
         self._alarm.set(blueprint.start_seconds)
         self._progress = Progress(blueprint.start_seconds)
-        self._situation = Situation()
+        self._shares = MemoryShares()
+        self._note(blueprint.situation)
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ended = threading.Event()
         logger = logging.getLogger("cleanplate")
@@ -201,21 +209,26 @@ class _Child:
         match command:
             case Admit():
                 policy.before_batch()
-                self._channel.send(Admitted())
+                self._channel.send(Admitted(dict(policy.quiet)))
             case Prepare(settings, make_pipeline):
                 self._channel.send(_change(owner, settings, make_pipeline))
-            case RepairBatch(photos):
+            case RepairBatch(photos, situation):
+                self._note(situation)
                 answers = [_make_answer_portable(answer) for answer in owner.repair(photos)]
-                reply = Repaired(answers, policy.peak_bytes, policy.staging)
+                reply = Repaired(answers, policy.peak_bytes, policy.staging, dict(policy.quiet))
                 self._channel.send(reply, shared=[photo.rgb for photo in photos])
         return not isinstance(command, Leave)
 
     def _make_policy(self) -> Policy:
+        blueprint = self._blueprint
+        settings = _limit_memory(blueprint.settings, blueprint.memory_share, blueprint.situation.queued_bytes)
+        self._shares.limit_bytes = settings.memory_limit
         return self._blueprint.make_policy(
-            _limit_memory(self._blueprint.settings, self._blueprint.memory_share),
+            settings,
             emit=lambda event: self._channel.send(Happened(event)),
-            queued_bytes=lambda: self._situation.queued_bytes,
+            shares=self._shares,
             stopping=lambda: self._situation.stopping,
+            quiet=blueprint.quiet,
         )
 
     def _listen(self) -> None:
@@ -225,9 +238,13 @@ class _Child:
             except ChannelClosedError:
                 self.leave_at_once()
             if isinstance(message, Situation):
-                self._situation = message
+                self._note(message)
             else:
                 self._inbox.put(message)
+
+    def _note(self, situation: Situation) -> None:
+        self._situation = situation
+        self._shares.set_queued(situation.queued_bytes)
 
     def leave_at_once(self) -> None:
         """The parent is gone. Whatever this process is in the middle of, it ends, and what it started too."""
@@ -237,6 +254,7 @@ class _Child:
                     process.kill()
         with contextlib.suppress(OSError):
             Path(self._stacks.name).unlink()
+        remove_temporary([os.getpid()])
         os._exit(EXIT_ORPHANED)
 
     def _report(self) -> None:
@@ -278,18 +296,22 @@ class _Forwarder(logging.handlers.QueueHandler):
             self._channel.send(Logged(record))
 
 
-def _limit_memory(settings: RepairSettings, share: float) -> RepairSettings:
-    """The settings with `share` of the memory that they allow."""
+def _limit_memory(settings: RepairSettings, share: float, queued_bytes: int = 0) -> RepairSettings:
+    """The settings with `share` of the memory that they allow to work.
+
+    queued_bytes: what pictures may take of it on a processor; that stays theirs.
+    """
     if share >= 1 or not settings.optimize:
         return settings
+    from cleanplate.device.memory import read_memory
+    from cleanplate.device.selection import resolve_device
+
+    device = resolve_device(settings.device)
     limit = settings.memory_limit
     if limit is None:
-        from cleanplate.device.memory import read_memory
-        from cleanplate.device.selection import resolve_device
-
-        snapshot = read_memory(resolve_device(settings.device), initialise=True)
-        limit = int(FREE_SHARE * (snapshot.free_bytes or 0))
-    return dataclasses.replace(settings, memory_limit=max(1, int(share * limit)))
+        limit = int(FREE_SHARE * (read_memory(device, initialise=True).free_bytes or 0))
+    kept = min(limit, queued_bytes) if device.type == "cpu" else 0
+    return dataclasses.replace(settings, memory_limit=max(1, kept + int(share * (limit - kept))))
 
 
 def _make_answer_portable(answer: Answer) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cleanplate.engine.plan import Job
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.work import Failed, Loaded, Repaired
 
 #: Batches that may be admitted before the owner takes them up. More would only make a stop take longer.
@@ -19,10 +20,12 @@ class AbandonedError(Exception):
 
 
 class Batch:
-    """Photographs admitted together; filled by readers in any order."""
+    """Photographs admitted together; filled by readers in any order. dropped: nobody waits for it."""
 
     def __init__(self, jobs: Sequence[Job], sizes: Sequence[int]) -> None:
+        self.jobs = jobs
         self.sizes = {job.source.relative: size for job, size in zip(jobs, sizes, strict=True)}
+        self.dropped = False
         self._items: list[Loaded | Failed | None] = [None] * len(jobs)
         self._missing = len(jobs)
 
@@ -39,6 +42,13 @@ class Batch:
     def fill(self, index: int, item: Loaded | Failed) -> None:
         self._items[index] = item
         self._missing -= 1
+
+    def drop(self) -> list[Job]:
+        """Let go of what was loaded; gives the jobs of those."""
+        self.dropped = True
+        loaded = [job for job, item in zip(self.jobs, self._items, strict=True) if item is not None]
+        self._items = []
+        return loaded
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,43 +72,51 @@ class Conveyor:
     """Takes photographs from the feeder to readers, to the device owner, to writers.
 
     Waiting happens here only, on one condition; `abandon` wakes everyone. limit_bytes: of all photographs on
-    their way together; one that is larger alone is let in when nothing else is on its way.
+    their way together; shares: what they share with the networks' work. One that is larger alone is let in
+    when nothing else is on its way: then no work is either that would have to end first. Work that cannot be
+    made any smaller may ask for what was read ahead: that is dropped, and let in again later.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, shares: MemoryShares | None = None) -> None:
         self.limit_bytes = limit_bytes
+        self.shares = shares or MemoryShares()
         self.error: BaseException | None = None
-        self._changed = threading.Condition()
+        self._changed = self.shares.changed
         self._to_load: deque[Place] = deque()
         self._batches: deque[Batch] = deque()
+        self._dropped: deque[Batch] = deque()
         self._to_store: deque[Parcel] = deque()
-        self._held_bytes = 0
         self._entrance_closed = False
         self._exit_closed = False
+        self._held_back = False
+        self.shares.drop_waiting = self._drop_waiting
 
     @property
     def held_bytes(self) -> int:
         """What the photographs on their way take, as estimated from their headers."""
-        return self._held_bytes
+        return self.shares.queued_bytes
 
     def admit(self, jobs: Sequence[Job], sizes: Sequence[int]) -> bool:
         """Let a batch in as soon as there is room; False when the owner takes no more."""
-        nbytes = sum(sizes)
-
-        def has_room() -> bool:
-            fits = self._held_bytes + nbytes <= self.limit_bytes or self._held_bytes == 0
-            return self._exit_closed or (fits and len(self._batches) < AHEAD_BATCHES)
-
+        batch = Batch(jobs, sizes)
         with self._changed:
-            self._wait_until(has_room)
+            self._wait_until(lambda: self._exit_closed or (not self._dropped and self._has_room(batch)))
             if self._exit_closed:
                 return False
-            batch = Batch(jobs, sizes)
-            self._held_bytes += nbytes
-            self._batches.append(batch)
-            self._to_load.extend(Place(job, batch, index) for index, job in enumerate(jobs))
-            self._changed.notify_all()
+            self._let_in(batch)
             return True
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """While inside, nothing is let in and nothing more is read: memory may be short."""
+        with self._changed:
+            self._held_back = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held_back = False
+                self._changed.notify_all()
 
     def close_entrance(self) -> None:
         """Say that no more batches come."""
@@ -109,19 +127,25 @@ class Conveyor:
     def next_to_load(self) -> Place | None:
         """The next photograph to read; None when there are no more."""
         with self._changed:
-            self._wait_until(lambda: bool(self._to_load) or self._entrance_closed)
+            self._wait_until(self._has_reading)
             return self._to_load.popleft() if self._to_load else None
 
     def put_loaded(self, place: Place, item: Loaded | Failed) -> None:
         with self._changed:
-            place.batch.fill(place.index, item)
+            if place.batch.dropped:
+                self.shares.queue(-place.batch.sizes[place.job.source.relative])
+            else:
+                place.batch.fill(place.index, item)
             self._changed.notify_all()
 
     def next_batch(self) -> Batch | None:
         """The next batch in order, all of it loaded; None when there are no more."""
 
         def is_ready() -> bool:
-            return self._batches[0].is_full if self._batches else self._entrance_closed
+            self._let_in_dropped()
+            if self._batches:
+                return self._batches[0].is_full
+            return self._entrance_closed and not self._dropped
 
         with self._changed:
             self._wait_until(is_ready)
@@ -139,6 +163,7 @@ class Conveyor:
         with self._changed:
             self._to_load.clear()
             self._batches.clear()
+            self._dropped.clear()
             self._exit_closed = True
             self._changed.notify_all()
 
@@ -149,9 +174,7 @@ class Conveyor:
             return self._to_store.popleft() if self._to_store else None
 
     def put_stored(self, nbytes: int) -> None:
-        with self._changed:
-            self._held_bytes -= nbytes
-            self._changed.notify_all()
+        self.shares.queue(-nbytes)
 
     def abandon(self, error: BaseException) -> None:
         """End it: everyone who waits, or comes to wait, gets AbandonedError. The first error is kept."""
@@ -159,6 +182,46 @@ class Conveyor:
             if self.error is None:
                 self.error = error
             self._changed.notify_all()
+
+    def _has_room(self, batch: Batch) -> bool:
+        if self._held_back or len(self._batches) >= AHEAD_BATCHES:
+            return False
+        nbytes = sum(batch.sizes.values())
+        fits = self.held_bytes + nbytes <= self.limit_bytes and self.shares.has_room(nbytes)
+        return fits or self.held_bytes == 0
+
+    def _let_in(self, batch: Batch) -> None:
+        self.shares.queue(sum(batch.sizes.values()))
+        self._batches.append(batch)
+        self._to_load.extend(Place(job, batch, index) for index, job in enumerate(batch.jobs))
+        self._changed.notify_all()
+
+    def _let_in_dropped(self) -> None:
+        while self._dropped and self._has_room(self._dropped[0]):
+            self._let_in(self._dropped.popleft())
+
+    def _is_reading_over(self) -> bool:
+        """What was read may have to be read again until the owner has taken it up."""
+        return self._exit_closed or (self._entrance_closed and not (self._batches or self._dropped))
+
+    def _has_reading(self) -> bool:
+        """Whether a reader has something to do, or nothing ever again."""
+        self._let_in_dropped()
+        return (bool(self._to_load) and not self._held_back) or self._is_reading_over()
+
+    def _drop_waiting(self) -> int:
+        """Drop the batches that nobody has taken up; bytes that this gives back now. They are read again."""
+        freed = 0
+        with self._changed:
+            while self._batches:
+                batch = self._batches.pop()
+                waiting = [place.job for place in self._to_load if place.batch is batch]
+                for job in (*batch.drop(), *waiting):  # the others are just being read (see `put_loaded`)
+                    freed += batch.sizes[job.source.relative]
+                self._dropped.appendleft(Batch(batch.jobs, list(batch.sizes.values())))
+            self._to_load.clear()
+            self.shares.queue(-freed)
+        return freed
 
     def _wait_until(self, is_true: Callable[[], bool]) -> None:
         self._changed.wait_for(lambda: self.error is not None or is_true())

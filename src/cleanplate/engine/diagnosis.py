@@ -61,11 +61,13 @@ def diagnose(folder: Path | None = None) -> list[Finding]:
         _check_python,
         _check_packages,
         _check_cuda,
+        _check_processor,
         _check_threads,
         _check_pages,
         _check_memory,
         _check_extras,
         _check_networks,
+        _check_fetched,
     )
     findings = [finding for check in checks for finding in check()]
     return [*findings, _check_disk(folder or Path.cwd())]
@@ -161,6 +163,28 @@ def _check_allocator() -> Finding:
     )
 
 
+def _check_processor() -> Iterator[Finding]:
+    """In which format networks run on it: bfloat16 takes about half the time where it is multiplied."""
+    import torch
+
+    from cleanplate.device.precision import PROCESSOR_FACTS, find_bfloat16
+
+    found = find_bfloat16(PROCESSOR_FACTS)
+    instructions = torch.backends.cpu.get_cpu_capability()
+    if found:
+        fact = f"{instructions}; bfloat16 is multiplied ({', '.join(found)}), networks run in it"
+    elif PROCESSOR_FACTS.is_file():
+        fact = f"{instructions}; bfloat16 is not multiplied, networks run in float32"
+    else:
+        fact = f"{instructions}; whether bfloat16 is multiplied is not known, networks run in float32"
+    yield Finding(
+        topic="processor",
+        fact=fact,
+        verdict="good" if found else "note",
+        remedy=None if found else "a processor with avx512_bf16, amx_bf16 or ARM's bf16 takes half the time",
+    )
+
+
 def _check_threads() -> Iterator[Finding]:
     import torch
 
@@ -232,6 +256,27 @@ def _check_networks() -> Iterator[Finding]:
         count = sum(parameter.numel() for parameter in getattr(networks, name).parameters())
         yield Finding(topic=name, fact=f"embedded, {count / 1e6:.1f} million parameters")
     yield Finding(topic="networks", fact=f"fingerprint {networks.fingerprint}")
+
+
+def _check_fetched() -> Iterator[Finding]:
+    """Whether the published networks that are at hand are what the catalogue says."""
+    from cleanplate.models.catalog import CATALOG
+    from cleanplate.models.store import open_store
+
+    store = open_store(CATALOG)
+    at_hand = [(model, path) for model in store.catalog if (path := store.find(model)) is not None]
+    if not at_hand:
+        yield Finding(topic="fetched models", fact=f"none in {store.cache}; none is needed")
+    for model, path in at_hand:
+        try:
+            store.verify(model, path)
+        except CleanplateError as error:
+            fact, _, remedy = str(error).partition("; ")
+            yield Finding(topic=f"model {model.name}", fact=fact, verdict="bad", remedy=remedy)
+        else:
+            checksum = "SHA-256" if model.sha256 is not None else "md5"
+            size = format_bytes(path.stat().st_size)
+            yield Finding(topic=f"model {model.name}", fact=f"{size} at {path}, its {checksum} is right")
 
 
 def _check_disk(folder: Path) -> Finding:

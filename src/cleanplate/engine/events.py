@@ -91,7 +91,9 @@ class Retried(Event):
 class MemorySampled(Event):
     """Memory at one moment: resident bytes of this process, free bytes of the machine, torch's on the GPU.
 
-    total_bytes, gpu_total_bytes: all that machine and card have. metered_peak_bytes, staging_*: see `Usage`.
+    total_bytes, gpu_total_bytes: all that machine and card have. gpu_free_bytes and what follows: what the
+    card's driver tells; gpu_throttled: whether it runs slower than it could. metered_peak_bytes, staging_*:
+    see `Usage`.
     """
 
     resident_bytes: int
@@ -101,6 +103,11 @@ class MemorySampled(Event):
     gpu_allocated_bytes: int | None = None
     gpu_reserved_bytes: int | None = None
     gpu_total_bytes: int | None = None
+    gpu_free_bytes: int | None = None
+    gpu_utilisation_share: float | None = None
+    gpu_temperature_celsius: float | None = None
+    gpu_power_watts: float | None = None
+    gpu_throttled: bool | None = None
     metered_peak_bytes: int | None = None
     staging_allocated_bytes: int | None = None
     staging_reused_bytes: int | None = None

@@ -12,6 +12,7 @@ from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.policy import choose_policy
 from cleanplate.engine.sharedmark import look_through, make_reader, say_none
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.errors import UsageError
@@ -43,14 +44,13 @@ def extract_mark(
         format=settings.format,
     )
     looking = replace(settings, dry_run=True, mark=(), shared_mark="off")
-    policy = choose_policy(
-        looking, emit=lambda _: None, queued_bytes=lambda: 0, stopping=lambda: stop.requested
-    )
+    shares = MemoryShares(looking.memory_limit)
+    policy = choose_policy(looking, emit=lambda _: None, shares=shares, stopping=lambda: stop.requested)
     with LocalOwner(build_pipeline(looking), looking, policy) as owner:
         shared = find_shared_mark(
             [source.path for source in found.sources],
             read=make_reader(settings),
-            look=lambda photos: look_through(owner, photos),
+            look=lambda photos: look_through(owner, photos, shares),
             attempt=policy.attempt,
             is_stopping=lambda: stop.requested,
         )

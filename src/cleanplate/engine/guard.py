@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import cv2
@@ -22,7 +24,8 @@ from cleanplate.device.staging import make_staging, staging_through
 from cleanplate.device.units import format_bytes
 from cleanplate.engine.admission import Admission, Size, list_sizes
 from cleanplate.engine.events import Event, Retried
-from cleanplate.engine.pauses import Pauses
+from cleanplate.engine.pauses import Pauses, Quiet
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.errors import DeviceLostError, TooLittleMemoryError
 from cleanplate.models.request import Request
 from cleanplate.settings import RepairSettings
@@ -40,19 +43,23 @@ MOST_KEEP_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is kept of an error: words, no frames. retry_same: whether the same size is worth another try."""
+    """What is kept of an error: words, no frames. retry_same: whether the same size is worth another try.
+
+    out_of_room: whether it was for want of memory that pictures in queues may take.
+    """
 
     kind: ErrorKind
     retry_same: bool
     cause: str
+    out_of_room: bool = False
 
 
 class Guard:
     """Keeps work on one device within its memory. Its methods are for the one thread that owns the device.
 
     device: where the networks are, or its memory (the virtual accelerator). emit: hears `Retried`, `Paused`
-    and `Cleaned`. queued_bytes: what pictures in queues take now. notes: see `Admission`. clock, sleep,
-    stopping: see `Pauses`.
+    and `Cleaned`. shares: the limit that work on a processor shares with pictures in queues. notes: see
+    `Admission`. clock, sleep, stopping, quiet: see `Pauses`.
     """
 
     def __init__(
@@ -61,17 +68,27 @@ class Guard:
         device: torch.device | DeviceMemory,
         *,
         emit: Callable[[Event], None] = lambda _: None,
-        queued_bytes: Callable[[], int] = lambda: 0,
+        shares: MemoryShares | None = None,
         notes: Notebook | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         stopping: Callable[[], bool] = lambda: False,
+        quiet: Quiet = MappingProxyType({}),
     ) -> None:
         limit = settings.memory_limit
-        self.memory = open_memory(device, limit) if isinstance(device, torch.device) else device
-        self.admission = Admission(self.memory, limit, queued_bytes, notes)
+        self.shares = shares or MemoryShares(limit)
+        self.memory = (
+            open_memory(device, limit, self.shares.allow) if isinstance(device, torch.device) else device
+        )
+        self.admission = Admission(self.memory, limit, lambda: self.shares.queued_bytes, notes)
         self.pauses = Pauses(
-            self.memory, settings.pause_interval, emit, clock=clock, sleep=sleep, stopping=stopping
+            self.memory,
+            settings.pause_interval,
+            emit,
+            clock=clock,
+            sleep=sleep,
+            stopping=stopping,
+            quiet=quiet,
         )
         self.emit = emit
         self._staging = make_staging(self.memory.device, self._choose_keep_bytes(limit))
@@ -90,6 +107,11 @@ class Guard:
         """What batches took of the host's memory."""
         return self._staging.use
 
+    @property
+    def quiet(self) -> Quiet:
+        """For what causes there is to be no pause for now."""
+        return self.pauses.quiet
+
     def attempt(self, request: Request[Item, Result]) -> list[Result | Exception]:
         """Run a request in pieces that fit; for every item its result, or a TooLittleMemoryError.
 
@@ -100,7 +122,7 @@ class Guard:
         results: list[Result | Exception] = []
         # Within one request the size only goes up again when a ceiling has; so attempts are bounded by the
         # number of sizes, and one more at each, for every item.
-        at = retried_at = -1
+        at = retried_at = room_made_at = -1
         while len(results) < len(request.items):
             if at < 0:
                 at, retried_at = self.admission.choose(request, sizes), -1
@@ -120,6 +142,9 @@ class Guard:
                 at = smaller
                 self.admission.lower(request, sizes[at])
                 self._tell(request.stage, size, sizes[at], failure)
+            elif failure.out_of_room and room_made_at != len(results) and self._make_room():
+                room_made_at = len(results)
+                self._tell(request.stage, size, size, failure)
             else:
                 self._tell(request.stage, size, None, failure)
                 results.extend(_give_up(request.stage, size, failure) for _ in items)
@@ -163,14 +188,14 @@ class Guard:
         failure: Failure | None = None
         measuring = self._begin_measuring(request)
         try:
-            with self.memory.metering(), staging_through(self._staging):
+            with self._sharing(request, size), self.memory.metering(), staging_through(self._staging):
                 results = request.run(items, size.tile)
         except (RuntimeError, MemoryError, cv2.error) as error:
             kind = classify_error(error)
             if kind is ErrorKind.BUG:
                 raise
             again = kind is ErrorKind.AMBIGUOUS or is_outside_allocator(error)
-            failure = Failure(kind, again, _first_line(error))
+            failure = Failure(kind, again, _first_line(error), isinstance(error, torch.OutOfMemoryError))
         # Only here, with the error and its traceback gone, is there something to give back.
         self._note_peak()
         if failure is None:
@@ -185,6 +210,17 @@ class Guard:
         self.out_of_memory_count += 1
         self._release()
         return [], failure
+
+    def _make_room(self) -> bool:
+        """Have pictures that wait leave for a piece that cannot be made smaller; whether any did."""
+        return self.admission.on_host and self.shares.make_room()
+
+    def _sharing(self, request: Request[Any, Any], size: Size) -> AbstractContextManager[None]:
+        """Keeps pictures out of what the piece is going to need; without a limit there is enough for both."""
+        if not self.admission.on_host or self.shares.limit_bytes is None:
+            return nullcontext()
+        planned = self.admission.plan_cost(request, size, self.shares.limit_bytes)
+        return self.shares.working(planned, lambda: self.memory.read().allocated_bytes or 0)
 
     def _find_hopeless_cost(self, request: Request[Any, Any], size: Size) -> int | None:
         """The cost of a piece that would not fit into all that is left; None where there is hope."""
@@ -211,8 +247,10 @@ class Guard:
         return self.memory.read().reserved_bytes if measures else None
 
     def _note_peak(self) -> None:
-        queued = self.admission.queued_bytes() if self.admission.on_host else 0
-        self._peak_bytes = max(self._peak_bytes, (self.memory.read_peak() or 0) + queued)
+        peak = self.memory.read_peak() or 0
+        if self.admission.on_host:  # there pictures lie in the same memory
+            peak = max(peak + self.shares.queued_bytes, self.shares.peak_bytes)
+        self._peak_bytes = max(self._peak_bytes, peak)
 
     def _tell(self, stage: str, size: Size, following: Size | None, failure: Failure) -> None:
         self.emit(

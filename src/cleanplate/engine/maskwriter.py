@@ -19,6 +19,7 @@ from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
 from cleanplate.engine.records import Receipt
 from cleanplate.engine.schedule import Overlap
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.usage import UsageSampler
@@ -57,7 +58,7 @@ def detect_folder(
         paths, Path(output), recursive=settings.recursive, limit=settings.limit, format=settings.format
     )
     found, warning = add_mask_keys(found, settings) if found.sources else (found, None)
-    conveyor = Conveyor(choose_queue_bytes(settings))
+    conveyor = Conveyor(choose_queue_bytes(settings), MemoryShares(settings.memory_limit))
     with UsageSampler(events) as usage:
         events.emit(RunStarted(total=len(found.sources) + len(found.problems), skipped=0, dry_run=True))
         for text in (*settings.warnings, *([warning] if warning else [])):
@@ -65,7 +66,7 @@ def detect_folder(
         policy = choose_policy(
             settings,
             emit=events.emit,
-            queued_bytes=lambda: conveyor.held_bytes,
+            shares=conveyor.shares,
             stopping=lambda: stop.requested or conveyor.error is not None,
         )
         owner = LocalOwner(pipeline or build_pipeline(settings), settings, policy)

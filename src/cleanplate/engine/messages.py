@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cleanplate.device.memory import StagingUse
 from cleanplate.engine.events import Event
 from cleanplate.engine.owner import Answer
+from cleanplate.engine.pauses import Quiet
 from cleanplate.engine.policy import Policy
 from cleanplate.engine.usage import ProcessUsage
 from cleanplate.pipeline.base import Pipeline
@@ -19,13 +20,25 @@ from cleanplate.structures import Photo
 START_SECONDS = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the child's policy must know of the parent.
+
+    queued_bytes: of a processor's memory limit, what belongs to pictures. stopping: whether waiting has lost
+    its point.
+    """
+
+    queued_bytes: int = 0
+    stopping: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """What the child is made from; everything in it can be pickled.
 
     limit_seconds: how long work may go on without a step; start_seconds: how long starting may take.
-    memory_share: of the memory that it may use, halved after each death. log_level: from where on it tells
-    what it logs.
+    memory_share: of the memory that it may use, halved after each death. situation: as it is at first. quiet:
+    what the child before it would not pause for. log_level: from where on it tells what it logs.
     """
 
     settings: RepairSettings
@@ -34,15 +47,9 @@ class Blueprint:
     limit_seconds: float
     start_seconds: float = START_SECONDS
     memory_share: float = 1.0
+    situation: Situation = Situation()
+    quiet: Quiet = field(default_factory=dict)
     log_level: int = logging.WARNING
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What the child's policy must know of the parent."""
-
-    queued_bytes: int = 0
-    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,10 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class RepairBatch:
-    """Asks for photographs to be repaired; answered by `Repaired`."""
+    """Asks for photographs to be repaired; answered by `Repaired`. situation: as it is now."""
 
     photos: Sequence[Photo]
+    situation: Situation = Situation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +94,19 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The next batch may come."""
+    """The next batch may come. quiet: see `Policy`."""
+
+    quiet: Quiet = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """One answer a photograph, in order."""
+    """One answer a photograph, in order. The rest: see `Policy`."""
 
     answers: list[Answer]
     peak_bytes: int | None
     staging: StagingUse | None
+    quiet: Quiet = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

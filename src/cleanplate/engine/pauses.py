@@ -7,8 +7,9 @@ stops a card's work and mostly gains nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from cleanplate.device.memory import DeviceMemory, MemorySnapshot
 from cleanplate.device.units import format_bytes
@@ -49,8 +50,15 @@ class Pressure:
         return f"{self.place} memory is at {self.share:.0%}, over {self.limit:.0%}"
 
 
+#: By cause: photographs that still go without a pause for it, and how many after the next that does not help.
+Quiet = Mapping[tuple[str, float], tuple[int, int]]
+
+
 class Pauses:
-    """Waits and cleans. `emit` hears of it; `clock`, `sleep` and `stopping` (ends a wait) can be replaced."""
+    """Waits and cleans. `emit` hears of it; `clock`, `sleep` and `stopping` (ends a wait) can be replaced.
+
+    quiet: what another one was quiet about, in whose place this one comes.
+    """
 
     def __init__(
         self,
@@ -61,6 +69,7 @@ class Pauses:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         stopping: Callable[[], bool] = lambda: False,
+        quiet: Quiet = MappingProxyType({}),
     ) -> None:
         self.memory = memory
         self.interval = interval
@@ -71,8 +80,16 @@ class Pauses:
         self._photos = 0
         self._cleaned_at = 0
         self._process_bytes = memory.read().process_bytes or 0
-        self._quiet_until: dict[tuple[str, float], int] = {}
-        self._quiet_photos: dict[tuple[str, float], int] = {}
+        self._quiet_until = {cause: left for cause, (left, _) in quiet.items()}
+        self._quiet_photos = {cause: photos for cause, (_, photos) in quiet.items()}
+
+    @property
+    def quiet(self) -> Quiet:
+        """What it is quiet about now."""
+        return {
+            cause: (max(0, until - self._photos), self._quiet_photos.get(cause, QUIET_PHOTOS))
+            for cause, until in self._quiet_until.items()
+        }
 
     def before_batch(self) -> bool:
         """Clean and wait if memory is short for a new cause; True if it was short even after cleaning."""

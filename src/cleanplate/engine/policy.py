@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from cleanplate.device.memory import DeviceMemory, StagingUse, read_system_memory
 from cleanplate.engine.events import Event
+from cleanplate.engine.pauses import Quiet
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.models.request import Attempt, Request, plainly
 from cleanplate.settings import RepairSettings
 
@@ -34,6 +37,7 @@ class Policy(Protocol):
     after_photos: called when `count` more photographs have been through the networks; may clean up.
     peak_bytes: the most that metered work has held at once; None where nothing is metered. staging: what
     batches took of the host's memory on their way to the device; None where that memory is not used again.
+    quiet: for what causes it will not pause for now; whoever takes its place is told.
     close: gives back what it holds; called when the run ends.
     """
 
@@ -45,6 +49,9 @@ class Policy(Protocol):
 
     @property
     def staging(self) -> StagingUse | None: ...
+
+    @property
+    def quiet(self) -> Quiet: ...
 
     def before_batch(self) -> None: ...
 
@@ -59,6 +66,7 @@ class PlainPolicy:
     attempt = staticmethod(plainly)
     peak_bytes: int | None = None
     staging: StagingUse | None = None
+    quiet: Quiet = MappingProxyType({})
 
     def before_batch(self) -> None:
         """Never waits."""
@@ -91,14 +99,16 @@ def choose_policy(
     settings: RepairSettings,
     *,
     emit: Callable[[Event], None],
-    queued_bytes: Callable[[], int],
+    shares: MemoryShares | None = None,
     stopping: Callable[[], bool],
+    quiet: Quiet = MappingProxyType({}),
     memory: DeviceMemory | None = None,
 ) -> Policy:
     """The policy of a run: the guard, or none where the user wants it plain.
 
-    emit: hears of pauses, clean-ups and retries. queued_bytes: what pictures in queues take now. stopping:
-    whether waiting has lost its point. memory: in place of the device's own (the virtual accelerator).
+    emit: hears of pauses, clean-ups and retries. shares: of the memory limit, with pictures in queues; None:
+    there are none. stopping: whether waiting has lost its point. quiet: see `Policy`. memory: in place of the
+    device's own (the virtual accelerator).
     """
     if not settings.optimize:
         return PlainPolicy() if memory is None else MeteredPlainPolicy(memory)
@@ -109,7 +119,7 @@ def choose_policy(
 
     device = resolve_device(settings.device) if memory is None else memory
     notes = Notebook(cache_folder() / NOTES_FILE if memory is None else None)
-    return Guard(settings, device, emit=emit, queued_bytes=queued_bytes, notes=notes, stopping=stopping)
+    return Guard(settings, device, emit=emit, shares=shares, notes=notes, stopping=stopping, quiet=quiet)
 
 
 def choose_batch_size(settings: RepairSettings) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.device.memory import DeviceMemory
+from cleanplate.device.temporary import sweep_temporary
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
@@ -25,10 +26,11 @@ from cleanplate.engine.profile import StageReport
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
 from cleanplate.engine.sharedmark import MarkKeeper, say_none
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
 from cleanplate.engine.supervise import SupervisedOwner, choose_limit, is_supervised
-from cleanplate.engine.usage import Metered, UsageSampler
+from cleanplate.engine.usage import Metered, UsageSampler, open_card
 from cleanplate.engine.work import Failed, Workbench
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import PhotoError, UsageError
@@ -68,9 +70,10 @@ def repair_folder(
     paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
     counters = Counters()
     events = EventStream([counters, *subscribers])
-    conveyor = Conveyor(choose_queue_bytes(settings))
+    conveyor = Conveyor(choose_queue_bytes(settings), MemoryShares(settings.memory_limit))
     workspace, stop, hold = Workspace(Path(output)), stop or StopRequest(), hold or Hold()
     run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold)
+    sweep_temporary()
     with hold.over_a_run(), UsageSampler(events) as usage, ExitStack() as held:
         if settings.profile:
             events.subscribe(StageReport(Path(settings.profile)))
@@ -82,6 +85,9 @@ def repair_folder(
             with counters.timing("load networks"):
                 owner = held.enter_context(run.open_owner(pipeline, memory))
             usage.read_child = owner.read_usage
+            if (card := open_card(settings)) is not None:
+                held.callback(card.close)
+                usage.read_card = card.read
             usage.read_metered = lambda: Metered(peak_bytes=owner.peak_bytes, staging=owner.staging)
             journal = journal or held.enter_context(run.open_workspace())
             finished_before = run.work(found, owner, journal)
@@ -140,26 +146,31 @@ class _Run:
         """Whether waiting for anything has lost its point."""
         return self.stop.requested or self.conveyor.error is not None
 
+    def count_queue(self) -> int:
+        """What pictures take, as another process must count it: under a limit all that they may take, since
+        they cannot ask it each time."""
+        held = self.conveyor.held_bytes
+        return held if self.settings.memory_limit is None else max(self.conveyor.limit_bytes, held)
+
     def open_owner(
         self, pipeline: Pipeline | None, memory: DeviceMemory | None
     ) -> AbstractContextManager[DeviceOwner]:
         """Who runs the networks, here or in a process of its own, until the run ends."""
         make_policy = choose_policy if memory is None else partial(choose_policy, memory=memory)
-        hooks: dict[str, Any] = {
-            "emit": self.events.emit,
-            "queued_bytes": lambda: self.conveyor.held_bytes,
-            "stopping": self.is_stopping,
-        }
+        hooks: dict[str, Any] = {"emit": self.events.emit, "stopping": self.is_stopping}
         if is_supervised(self.settings, is_given=pipeline is not None or memory is not None):
             return SupervisedOwner(
                 self.settings,
                 make_pipeline=build_pipeline if pipeline is None else partial(_give, pipeline),
                 make_policy=make_policy,
                 limit_seconds=choose_limit(self.settings),
+                queued_bytes=self.count_queue,
                 **hooks,
             )
         built = build_pipeline(self.settings) if pipeline is None else pipeline
-        return LocalOwner(built, self.settings, make_policy(self.settings, **hooks))
+        return LocalOwner(
+            built, self.settings, make_policy(self.settings, shares=self.conveyor.shares, **hooks)
+        )
 
     def survey(
         self, found: Discovery, pipeline: Pipeline | None, memory: DeviceMemory | None, held: ExitStack
@@ -186,10 +197,9 @@ class _Run:
                 policy = choose_policy(
                     replace(self.settings, device="cpu"),
                     emit=self.events.emit,
-                    queued_bytes=lambda: 0,
                     stopping=self.is_stopping,
                 )
-                told = keeper.survey(owner, policy.attempt, self.is_stopping)
+                told = keeper.survey(owner, policy.attempt, self.is_stopping, self.conveyor.shares)
                 policy.close()
         if told is None:
             return self, journal

@@ -117,7 +117,8 @@ class Overlap:
         return True
 
     def _repair_next(self) -> bool:
-        self.owner.before_batch()
+        with self.conveyor.holding_back():
+            self.owner.before_batch()
         batch = self.conveyor.next_batch()
         if batch is None or self.stop.requested:
             return False

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cleanplate.engine.owner import DeviceOwner
+from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.survey import LEAST_SHARING, SharedMark, find_shared_mark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import CleanplateError, PhotoError, UsageError
@@ -83,16 +84,21 @@ class MarkKeeper:
         return told
 
     def survey(
-        self, owner: DeviceOwner, attempt: Attempt, is_stopping: Callable[[], bool]
+        self,
+        owner: DeviceOwner,
+        attempt: Attempt,
+        is_stopping: Callable[[], bool],
+        shares: MemoryShares | None = None,
     ) -> Surveyed | None:
         """Look at the photographs and keep what comes of it; None, and nothing kept, where it was stopped.
 
-        owner: only looks (its settings are those of a dry run).
+        owner: only looks (its settings are those of a dry run). shares: of the limit that it works under.
         """
+        shares = shares or MemoryShares()
         found = find_shared_mark(
             [source.path for source in self._sources],
             read=make_reader(self._settings),
-            look=lambda photos: look_through(owner, photos),
+            look=lambda photos: look_through(owner, photos, shares),
             attempt=attempt,
             is_stopping=is_stopping,
         )
@@ -157,11 +163,12 @@ def make_reader(settings: RepairSettings) -> Callable[[Path], Photo | None]:
     return try_read
 
 
-def look_through(owner: DeviceOwner, photos: Sequence[Photo]) -> list[Detection | None]:
-    """What the finder finds, batch by batch."""
+def look_through(owner: DeviceOwner, photos: Sequence[Photo], shares: MemoryShares) -> list[Detection | None]:
+    """What the finder finds, batch by batch. shares: where the photographs count meanwhile."""
     found: list[Detection | None] = []
-    for start in range(0, len(photos), BATCH):
-        owner.before_batch()
-        answers = owner.repair(photos[start : start + BATCH])
-        found += [None if isinstance(a.result, Exception) else a.result.first for a in answers]
+    with shares.holding(sum(photo.rgb.nbytes for photo in photos)):
+        for start in range(0, len(photos), BATCH):
+            owner.before_batch()
+            answers = owner.repair(photos[start : start + BATCH])
+            found += [None if isinstance(a.result, Exception) else a.result.first for a in answers]
     return found

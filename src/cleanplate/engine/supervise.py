@@ -20,6 +20,7 @@ from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.events import Event, Warned
 from cleanplate.engine.messages import START_SECONDS, Admit, Blueprint, Prepare, RepairBatch, Situation
 from cleanplate.engine.owner import Answer
+from cleanplate.engine.pauses import Quiet
 from cleanplate.engine.policy import Policy, choose_policy
 from cleanplate.engine.usage import ProcessUsage, add_usage, larger_of
 from cleanplate.engine.worker import Worker, WorkerDiedError
@@ -75,8 +76,8 @@ class SupervisedOwner:
     """A `DeviceOwner` that repairs batches in a child process. A context manager.
 
     make_pipeline, make_policy: called in the child, so they must be importable there. emit: hears the child's
-    events and of its deaths. queued_bytes, stopping: see `choose_policy`. limit_seconds: see
-    `NO_PROGRESS_SECONDS`.
+    events and of its deaths. queued_bytes: of a processor's memory limit, what belongs to the pictures that
+    wait here. stopping: see `choose_policy`. limit_seconds: see `NO_PROGRESS_SECONDS`.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class SupervisedOwner:
         self._limit_seconds = limit_seconds
         self._start_seconds = start_seconds
         self._memory_share = 1.0
+        self._quiet: Quiet = {}
         self._most_together = settings.batch_size
         self._calm = 0
         self._set_aside = 0
@@ -169,7 +171,7 @@ class SupervisedOwner:
         """Let the policy wait, if it wants to. A child that died meanwhile is replaced when there is work."""
         if self._worker is not None:
             try:
-                self._worker.ask(Admit())
+                self._quiet = self._worker.ask(Admit()).quiet
             except WorkerDiedError as death:
                 self._note_death(death)
 
@@ -212,10 +214,11 @@ class SupervisedOwner:
         began = time.perf_counter()
         # Its container is for writing only, and need not travel.
         sent = [Photo(path=photo.path, rgb=photo.rgb, container=None) for photo in photos]
-        reply = worker.ask(RepairBatch(sent), shared=[photo.rgb for photo in photos])
+        reply = worker.ask(RepairBatch(sent, self._read_situation()), shared=[photo.rgb for photo in photos])
         wall = time.perf_counter() - began
         self.peak_bytes = larger_of(self.peak_bytes, reply.peak_bytes)
         self._staged = reply.staging or StagingUse()
+        self._quiet = reply.quiet
         inside = sum(sum(answer.seconds.values()) for answer in reply.answers)
         transfer = {TRANSFER: max(0.0, wall - inside) / len(photos)}
         return [Answer(answer.result, {**answer.seconds, **transfer}) for answer in reply.answers]
@@ -259,6 +262,8 @@ class SupervisedOwner:
             limit_seconds=self._limit_seconds,
             start_seconds=self._start_seconds,
             memory_share=self._memory_share,
+            situation=self._read_situation(),
+            quiet=self._quiet,
             log_level=logging.getLogger("cleanplate").getEffectiveLevel(),
         )
 

@@ -13,8 +13,12 @@ from cleanplate.device.memory import StagingUse, is_cuda_in_use, read_process_me
 from cleanplate.device.threads import count_cores
 from cleanplate.engine.events import EventStream, MemorySampled
 from cleanplate.engine.summary import Usage
+from cleanplate.errors import UsageError
+from cleanplate.monitor.gpu import GpuFigures, GpuReader
+from cleanplate.settings import RepairSettings
 
 _INTERVAL_S = 0.25
+_CARD_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +59,15 @@ class UsageSampler:
     """Samples while entered and tells the stream; `read` gives the figures so far, at any time.
 
     Figures are of this process and of what `read_child` tells of another one that works for it;
-    `read_metered` tells what the owner of the device counts.
+    `read_metered` tells what the owner of the device counts, `read_card` what its card's driver does.
     """
 
     def __init__(self, events: EventStream, interval_s: float = _INTERVAL_S) -> None:
         self.read_child: Callable[[], ProcessUsage | None] = lambda: None
         self.read_metered: Callable[[], Metered] = Metered
+        self.read_card: Callable[[], GpuFigures | None] = lambda: None
+        self._card = GpuFigures()
+        self._card_read = float("-inf")
         self._events = events
         self._interval_s = interval_s
         self._ended = threading.Event()
@@ -115,6 +122,7 @@ class UsageSampler:
             usage = self._sample()
             available, total = read_system_memory()
             gpu_allocated, gpu_reserved, gpu_total = usage.gpu_now or (None, None, None)
+            self._look_at_card()
             self._events.emit(
                 MemorySampled(
                     resident_bytes=usage.resident_bytes,
@@ -123,15 +131,40 @@ class UsageSampler:
                     total_bytes=total,
                     gpu_allocated_bytes=gpu_allocated,
                     gpu_reserved_bytes=gpu_reserved,
-                    gpu_total_bytes=gpu_total,
+                    gpu_total_bytes=gpu_total or self._card.total_bytes,
+                    gpu_free_bytes=self._card.free_bytes,
+                    gpu_utilisation_share=self._card.utilisation_share,
+                    gpu_temperature_celsius=self._card.temperature_celsius,
+                    gpu_power_watts=self._card.power_watts,
+                    gpu_throttled=None if self._card.name is None else bool(self._card.throttling),
                     **self._read_counted(),
                 )
             )
+
+    def _look_at_card(self) -> None:
+        """Now and then: some of its figures take a driver milliseconds."""
+        now = time.monotonic()
+        if now - self._card_read >= _CARD_INTERVAL_S:
+            self._card_read = now
+            self._card = self.read_card() or GpuFigures()
 
     def _sample(self) -> ProcessUsage:
         usage = add_usage(read_process_usage(), self.read_child())
         self._peak_bytes = max(self._peak_bytes, usage.resident_bytes)
         return usage
+
+
+def open_card(settings: RepairSettings) -> GpuReader | None:
+    """A reader of the card that a run works on, which makes no CUDA context; None where it works on none."""
+    if settings.device == "cpu":
+        return None
+    from cleanplate.device.selection import resolve_device
+
+    try:
+        device = resolve_device(settings.device)
+    except UsageError:
+        return None  # a pipeline that was given may work elsewhere
+    return GpuReader(device.index or 0) if device.type == "cuda" else None
 
 
 def add_usage(one: ProcessUsage, other: ProcessUsage | None) -> ProcessUsage:

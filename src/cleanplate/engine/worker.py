@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from cleanplate.device.temporary import make_prefix, remove_temporary
 from cleanplate.engine.channel import Channel, ChannelClosedError, ChannelStalledError
 from cleanplate.engine.child import serve
 from cleanplate.engine.events import Event
@@ -239,6 +240,7 @@ class Worker:
             self._process.join(LEAVE_SECONDS)  # its end of the channel closes a moment before it has ended
         self._kill()
         self._process.join(GONE_SECONDS)
+        remove_temporary([self.pid])  # IOPaint's folder, say
         self._channel.close()
         code = self._process.exitcode
         if self._cause is None and code == EXIT_ALARM and limit is not None and quiet >= 0.9 * limit:
@@ -328,6 +330,6 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _make_stacks_file() -> Path:
-    handle, name = tempfile.mkstemp(prefix="cleanplate-", suffix=".stacks")
+    handle, name = tempfile.mkstemp(prefix=make_prefix("stacks"), suffix=".txt")
     os.close(handle)
     return Path(name)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from cleanplate.device.failures import ErrorKind, classify_error
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,7 +20,7 @@ Result = TypeVar("Result")
 class Request(Generic[Item, Result]):
     """Equal-shaped network work that may be cut into smaller pieces without changing its results.
 
-    stage: "detect", "restore", "fill": for the journal.
+    stage: "detect", "restore", "fill", "separate": for the journal.
     network: the `torch.nn.Module` that will run, or None where none does (prediction is then `item_bytes`).
     items: inputs that all give the network the same shape.
     shape: (batch, tile) -> shape of the network's input (N, C, H, W); tile None: the items' whole size.
@@ -40,6 +42,37 @@ class Attempt(Protocol):
     """Runs a request; returns for every item its result, or the exception that ended it alone."""
 
     def __call__(self, request: Request[Item, Result]) -> list[Result | Exception]: ...
+
+
+def run_alone(attempt: Attempt, stage: str, nbytes: int, work: Callable[[], Result]) -> Result | Exception:
+    """What one piece of work without a network gives, or what ended it.
+
+    nbytes: of the host's memory, what it takes at most: work that runs on arrays cannot be predicted on the
+    meta device, so that is measured once and kept beside it.
+
+    >>> run_alone(plainly, "separate", 100, lambda: 7)
+    7
+    """
+
+    def run(items: Sequence[None], _tile: int | None) -> list[Result | Exception]:
+        try:
+            return [work() for _ in items]
+        except Exception as exc:  # one photograph that cannot be worked on must not end the others
+            if classify_error(exc) is not ErrorKind.BUG:
+                raise  # whoever keeps the memory has a word on that
+            return [exc]
+
+    (answer,) = attempt(
+        Request(
+            stage=stage,
+            network=None,
+            items=[None],
+            shape=lambda batch, _tile: (batch, 3, 8, 8),
+            run=run,
+            item_bytes=nbytes,
+        )
+    )
+    return answer
 
 
 def plainly(request: Request[Item, Result]) -> list[Result | Exception]:

@@ -10,17 +10,15 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from cleanplate.device.temporary import open_folder
 from cleanplate.errors import ProgramFailedError, UsageError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Removal
@@ -34,9 +32,6 @@ from cleanplate.structures import BoolArray, Box, Method, Region
 GROW_PX = 3
 #: Host bytes by pixel: the crop and its result as 8-bit pictures, their copies while they are coded.
 BYTES_BY_PIXEL = 16
-FOLDER_PREFIX = "cleanplate-iopaint-"
-#: A folder that a killed process has left is swept when it is so old; younger ones may be in use elsewhere.
-STALE_SECONDS = 3600.0
 #: With this exit code the program says that it was called wrongly: smaller batches would not help.
 WRONG_USAGE = 2
 INSTALLING = (
@@ -108,11 +103,8 @@ class IOPaintRemover:
 
     def _fill(self, pieces: Sequence[_Piece]) -> list[_Answer]:
         """One start of the program. Failures come back as values: the next request is cut by them."""
-        _sweep_stale_folders()
         try:
-            with tempfile.TemporaryDirectory(
-                prefix=f"{FOLDER_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True
-            ) as name:
+            with open_folder("iopaint") as name:
                 folder = Path(name)
                 _write_pieces(folder, pieces)
                 finished = run_bounded(
@@ -291,15 +283,3 @@ def _finish(crop: Crop, mask: BoolArray, answer: _Answer) -> Removal | Exception
 
 def _leave(crop: Crop) -> Removal:
     return Removal(crop.rgb, np.zeros(crop.mask.shape, bool), ())
-
-
-def _sweep_stale_folders() -> None:
-    """Remove what processes that were killed have left behind."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        try:
-            old = time.time() - folder.stat().st_mtime > STALE_SECONDS
-        except OSError:
-            continue  # its owner has just removed it
-        if old and owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -236,7 +236,7 @@ class Redoer:
         return self._policy
 
     def _make_policy(self, settings: RepairSettings) -> Policy:
-        return choose_policy(settings, emit=self._emit, queued_bytes=lambda: 0, stopping=self._stopping)
+        return choose_policy(settings, emit=self._emit, stopping=self._stopping)
 
 
 def _know(found: PlacedMark | None) -> KnownMarks | None:
