@@ -7,7 +7,7 @@ included, so that the checkpoint "big-lama" should load by name. No weights are 
 have been loaded or run here.
 
 To fill, the norms are folded into the convolutions (`Lama.fold_norms`), and the layers at the ends, of 64
-channels at full size, run in strips (`strips`): a pass takes a quarter of the memory, with the same result.
+channels at full size, run in pieces (`pieces`): a pass takes a quarter of the memory, with the same result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.nets.fold import fold_norm
-from cleanplate.models.nets.strips import Rows, Step, collect, convolve, count_rows, double
+from cleanplate.models.nets.pieces import Planes, Span, Step, choose_piece, collect, convolve, double, show
+from cleanplate.models.nets.sparing import run_blocks
 
 #: Share of channels, from the last downsampling to the first upsampling, that are transformed as a whole.
 GLOBAL_SHARE = 0.75
@@ -163,8 +164,8 @@ class NormedConvolution(nn.Module):
         """Make its norms part of its convolutions."""
         self.bn_l, self.bn_g = self.ffc.fold_norms(self.bn_l, self.bn_g)
 
-    def in_rows(self, given: Rows, padding: int) -> Rows:
-        """Local features' rows -> rows of all its features, the local ones first."""
+    def in_pieces(self, given: Planes, padding: int) -> Planes:
+        """Local features' planes -> those of all its features, the local ones first."""
         steps: list[Step] = [(self.ffc.convl2l, lambda y: F.relu(self.bn_l(y), inplace=True))]
         if self.ffc.convl2g is not None and self.bn_g is not None:
             norm = self.bn_g
@@ -233,28 +234,25 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return self.fill(Rows(x.shape[2], lambda top, bottom: x[:, :, top:bottom]), x.shape[0], x.shape[3])
+        return self.fill(show(x), x.shape[0])
 
-    def fill(self, given: Rows, batch: int, width: int) -> Tensor:
-        """The same for an input made by rows. For networks in `eval()`: norms go by what they know."""
-        at_once = count_rows(batch, width)
-        rows = given
+    def fill(self, given: Planes, batch: int) -> Tensor:
+        """The same for an input made in pieces. For networks in `eval()`: norms go by what they know."""
+        rows, columns = choose_piece(batch, given.width)
+        planes = given
         for layer in self.model:
             if isinstance(layer, NormedConvolution):
-                rows = layer.in_rows(rows, REACH if rows is given else 1)
-        near, far = torch.split(collect(rows, at_once >> DOWNSAMPLINGS), [*self.parted], dim=1)
-        for layer in self.model:
-            if isinstance(layer, ResidualBlock):
-                near, far = layer((near, far))
-        rows = Rows(
-            near.shape[2], lambda top, bottom: torch.cat([near[:, :, top:bottom], far[:, :, top:bottom]], 1)
-        )
+                planes = layer.in_pieces(planes, REACH if planes is given else 1)
+        features = collect(planes, rows >> DOWNSAMPLINGS, columns >> DOWNSAMPLINGS)
+        blocks = [layer for layer in self.model if isinstance(layer, ResidualBlock)]
+        run_blocks(blocks, features, self.parted)
+        planes = show(features)
         for place, layer in enumerate(self.model):
             if isinstance(layer, nn.ConvTranspose2d):
-                rows = double(rows, layer, self.model[place + 1 : place + 3])
+                planes = double(planes, layer, self.model[place + 1 : place + 3])
         last, squash = self.model[-2], self.model[-1]
         assert isinstance(last, nn.Conv2d)
-        return collect(convolve(rows, [(last, squash)], REACH), at_once)
+        return collect(convolve(planes, [(last, squash)], REACH), rows, columns)
 
     def fold_norms(self) -> None:
         """Make all norms part of the convolutions before them."""
@@ -315,11 +313,11 @@ class Lama(nn.Module):
             picture, mask = picture[:, :3], picture[:, 3:]
         _check(picture, mask)
 
-        def make(top: int, bottom: int) -> Tensor:
-            hole = mask[:, :, top:bottom]
-            return torch.cat([picture[:, :, top:bottom] * (1 - hole), hole], dim=1)
+        def make(rows: Span, columns: Span) -> Tensor:
+            place = (..., slice(*rows), slice(*columns))
+            return torch.cat([picture[place] * (1 - mask[place]), mask[place]], dim=1)
 
-        fill = self.generator.fill(Rows(picture.shape[2], make), picture.shape[0], picture.shape[3])
+        fill = self.generator.fill(Planes(picture.shape[2], picture.shape[3], make), picture.shape[0])
         return torch.lerp(picture, fill, mask)
 
     def fold_norms(self) -> Lama:
