@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cleanplate.models.nets import pieces
-from cleanplate.models.nets.lama import FourierConvolution, Lama, ResidualBlock
+from cleanplate.models.nets.fourier import FourierConvolution, ResidualBlock
+from cleanplate.models.nets.lama import Lama
 
 #: Tensors under `generator.` in the published big-lama checkpoint, and their numbers.
 PUBLISHED_TENSORS = 989

@@ -9,14 +9,12 @@ are the block's own, to float32's rounding, in the same time: a part is as large
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from cleanplate.models.nets.lama import NormedConvolution, ResidualBlock, SpectralTransform
+from cleanplate.models.nets.fourier import NormedConvolution, ResidualBlock, SpectralTransform
 
 #: Parts that global features are worked on in: each is as large as the local ones in the published network.
 PARTS = 3
