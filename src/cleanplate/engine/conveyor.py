@@ -81,13 +81,19 @@ class Conveyor:
         """What the photographs on their way take, as estimated from their headers."""
         return self._held_bytes
 
-    def admit(self, jobs: Sequence[Job], sizes: Sequence[int]) -> bool:
-        """Let a batch in as soon as there is room; False when the owner takes no more."""
+    def admit(self, jobs: Sequence[Job], sizes: Sequence[int], ahead_bytes: int | None = None) -> bool:
+        """Let a batch in as soon as there is room; False when the owner takes no more.
+
+        ahead_bytes: what may wait for the owner with it, beside the limit; a batch that would wait alone is
+        let in.
+        """
         nbytes = sum(sizes)
 
         def has_room() -> bool:
             fits = self._held_bytes + nbytes <= self.limit_bytes or self._held_bytes == 0
-            return self._exit_closed or (fits and len(self._batches) < AHEAD_BATCHES)
+            ahead = sum(sum(batch.sizes.values()) for batch in self._batches)
+            few = not self._batches or ahead_bytes is None or ahead + nbytes <= ahead_bytes
+            return self._exit_closed or (fits and few and len(self._batches) < AHEAD_BATCHES)
 
         with self._changed:
             self._wait_until(has_room)
