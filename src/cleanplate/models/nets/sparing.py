@@ -18,6 +18,9 @@ from cleanplate.models.nets.fourier import NormedConvolution, ResidualBlock, Spe
 
 #: Parts that global features are worked on in: each is as large as the local ones in the published network.
 PARTS = 3
+#: Features of fewer pixels are worked on whole: they take little, and parts took a tenth more time at 33 x 33,
+#: some at 56 x 80 and none at 64 x 128 (`benchmarks/lama_pass.py`, whose pictures are eight times as wide).
+LEAST_PARTED_PIXELS = 1 << 13
 
 
 def run_blocks(blocks: Iterable[ResidualBlock], features: Tensor, parted: Sequence[int]) -> None:
@@ -45,7 +48,7 @@ def _convolve(layer: NormedConvolution, given: list[Tensor]) -> list[Tensor]:
     assert parts.convg2g is not None
     far, near = given.pop(), given.pop()
     near_out = _convolve_part(_pad(near), parts.convl2l, slice(None), slice(None))
-    for part in _cut(far.shape[1]):
+    for part in _cut(far):
         near_out += _convolve_part(_pad(far[:, part]), parts.convg2l, slice(None), part)
     near_out = F.relu(layer.bn_l(near_out), inplace=True)
     given.append(far)
@@ -53,7 +56,7 @@ def _convolve(layer: NormedConvolution, given: list[Tensor]) -> list[Tensor]:
     far_out = _transform(parts.convg2g, given)
     padded = _pad(near)
     del near
-    for part in _cut(far_out.shape[1]):
+    for part in _cut(far_out):
         far_out[:, part] += _convolve_part(padded, parts.convl2g, part, slice(None))
     if layer.bn_g is not None:
         far_out = layer.bn_g(far_out)
@@ -65,7 +68,7 @@ def _transform(layer: SpectralTransform, given: list[Tensor]) -> Tensor:
     y: Tensor = layer.conv1(given.pop())
     batch, channels, height, width = y.shape
     parts = y.new_empty(batch, channels, 2, height, width // 2 + 1)
-    for part in _cut(channels):
+    for part in _cut(y):
         spectrum = torch.fft.rfftn(y[:, part], dim=(-2, -1), norm="ortho")
         parts[:, part] = torch.view_as_real(spectrum).movedim(-1, 2)
         del spectrum
@@ -73,7 +76,7 @@ def _transform(layer: SpectralTransform, given: list[Tensor]) -> Tensor:
     shape = parts.shape
     del parts
     filtered = F.relu(layer.fu.bn(filtered), inplace=True).view(shape)
-    for part in _cut(channels):
+    for part in _cut(y):
         numbers = torch.view_as_complex(filtered[:, part].movedim(2, -1).contiguous())
         y[:, part] += torch.fft.irfftn(numbers, s=(height, width), dim=(-2, -1), norm="ortho")
         del numbers
@@ -92,7 +95,9 @@ def _convolve_part(padded: Tensor, layer: nn.Conv2d, outputs: slice, inputs: sli
     return F.conv2d(padded, layer.weight[outputs, inputs], bias)
 
 
-def _cut(channels: int) -> list[slice]:
-    """Channels in at most PARTS parts."""
-    step = -(-channels // PARTS)
+def _cut(planes: Tensor) -> list[slice]:
+    """Channels of (N, C, H, W) in at most PARTS parts, or all at once."""
+    batch, channels, height, width = planes.shape
+    parts = PARTS if batch * height * width >= LEAST_PARTED_PIXELS else 1
+    step = -(-channels // parts)
     return [slice(start, min(start + step, channels)) for start in range(0, channels, step)]
