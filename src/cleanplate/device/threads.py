@@ -21,9 +21,9 @@ LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 #: shapes memory grows by 60 MB instead of 91, and shapes that come twice in a row are as fast).
 PRIMITIVE_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 PRIMITIVES_KEPT = 256
-#: glibc gives each thread an arena of pieces of 64 MB, which planes of many megabytes fill badly: the peaks of
-#: runs over four photographs of up to 8 megapixels with LaMa (benchmarks/against_iopaint.py, text) were 776,
-#: 790, 802 and 810 MB with one arena for all, 788, 899 and 1013 MB without.
+#: glibc gives each thread an arena of pieces of 64 MB, which planes of many megabytes fill badly: runs over
+#: four photographs of up to 8 megapixels with LaMa (`benchmarks/against_iopaint.py`, text) had peaks of 776 to
+#: 810 MB with one arena for all (four runs), of 788 to 1013 MB without (three).
 ARENAS = "MALLOC_ARENA_MAX"
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
