@@ -22,8 +22,8 @@ LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 PRIMITIVE_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 PRIMITIVES_KEPT = 256
 #: glibc gives each thread an arena of pieces of 64 MB, which planes of many megabytes fill badly: runs over
-#: four photographs of up to 8 megapixels with LaMa (`benchmarks/against_iopaint.py`, text) had peaks of 776 to
-#: 810 MB with one arena for all (four runs), of 788 to 1013 MB without (three).
+#: four photographs of up to 8 megapixels with LaMa (`benchmarks/against_iopaint.py`, text) had peaks of
+#: 769 to 810 MB with one arena for all (five runs) and of 788 to 1013 MB without (three).
 ARENAS = "MALLOC_ARENA_MAX"
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
