@@ -19,7 +19,7 @@ from cleanplate.models.nets.fourier import NormedConvolution, ResidualBlock, Spe
 #: Parts that global features are worked on in: each is as large as the local ones in the published network.
 PARTS = 3
 #: Features of fewer pixels are worked on whole: they take little, and parts took a tenth longer at 33 x 33,
-#: some at 56 x 80, not at 64 x 128. Source: `benchmarks/lama_pass.py`, whose pictures are eight times as wide.
+#: some at 56 x 80, not at 64 x 128. Source: `benchmarks/lama_pass.py`, with pictures eight times as wide.
 LEAST_PARTED_PIXELS = 1 << 13
 
 
