@@ -1,4 +1,4 @@
-"""One pass of LaMa: the layers as published against norms folded and the ends in strips. Bytes and time.
+"""One pass of LaMa: the layers as published against norms folded and the ends in pieces. Bytes and time.
 
     python benchmarks/lama_pass.py
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cleanplate.device.meter import StorageMeter
 from cleanplate.device.threads import configure_threads
-from cleanplate.models.nets import strips
+from cleanplate.models.nets import pieces
 from cleanplate.models.nets.lama import Lama
 
 
@@ -47,21 +47,21 @@ def main() -> None:
         "--sizes", nargs="+", default=["264x264", "512x512", "1024x768"], help="width x height"
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--strips", type=int, nargs="+", default=[strips.STRIP_PIXELS], help="pixels of one")
+    parser.add_argument("--pieces", type=int, nargs="+", default=[pieces.PIECE_PIXELS], help="pixels of one")
     arguments = parser.parse_args()
     configure_threads()
     torch.manual_seed(0)
     whole = Lama().eval().requires_grad_(False)
     folded = copy.deepcopy(whole).fold_norms()
-    print("| size | strip | bytes a pixel, whole | in strips | ratio | processor s, whole | in strips | "
+    print("| size | piece | bytes a pixel, whole | in pieces | ratio | processor s, whole | in pieces | "
           "ratio | wall, ratio | largest difference |\n" + "| --- " * 10 + "|")  # fmt: skip
     for size in arguments.sizes:
         width, height = map(int, size.split("x"))
         x = torch.rand(1, 4, height, width)
         x[:, 3:] = (x[:, 3:] > 0.5).float()
-        for strip in arguments.strips:
-            strips.STRIP_PIXELS = strip
-            compare(f"| {size} | {strip} |", Whole(whole), folded, x, arguments.repeats)
+        for piece in arguments.pieces:
+            pieces.PIECE_PIXELS = piece
+            compare(f"| {size} | {piece} |", Whole(whole), folded, x, arguments.repeats)
 
 
 def compare(label: str, whole: nn.Module, folded: nn.Module, x: Tensor, repeats: int) -> None:

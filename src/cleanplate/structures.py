@@ -184,7 +184,7 @@ class Placement:
 class Detection:
     """Where a photograph's visible marks are.
 
-    probability: (H, W) float32 in [0, 1] at the photograph's own size.
+    probability: (H, W) float32 in [0, 1] at the photograph's own size; where it is given the mask itself.
     mask: (H, W) bool, the pixels taken for marked.
     boxes: one round each group of marked pixels, largest first.
     share: the part of the photograph that the boxes cover, in [0, 1]; compared with `threshold`.
@@ -193,7 +193,7 @@ class Detection:
     notes: things its photograph's owner should know (a mask was resized).
     """
 
-    probability: FloatArray
+    probability: FloatArray | BoolArray
     mask: BoolArray
     boxes: tuple[Box, ...]
     share: float

@@ -207,13 +207,16 @@ def test_a_mask_drawn_upright_stays_as_it_is(tmp_path: Path, orientation: int) -
     given = open_masks(str(tmp_path)).find(stored(orientation, HEIGHT, WIDTH))
     assert given is not None
     assert np.array_equal(given.mask, drawn())
-    assert given.notes == ()
+    assert len(given.notes) == (orientation == 3)  # whose shape would be the same as stored
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_of_a_square_upright_is_meant(tmp_path: Path, orientation: int) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), u8(drawn(64, 64)))
     assert np.array_equal(find(tmp_path, stored(orientation, 64, 64)), drawn(64, 64))
+    given = open_masks(str(tmp_path)).find(stored(orientation, 64, 64))
+    assert given is not None
+    assert "taken as drawn upright" in given.notes[0]
 
 
 def test_of_a_nearly_square_photograph_the_exact_size_tells(tmp_path: Path) -> None:

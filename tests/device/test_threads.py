@@ -86,3 +86,15 @@ def test_onednn_is_told_to_keep_less_before_it_is_there():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(threads.PRIMITIVES_KEPT)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+@pytest.mark.parametrize("given", [None, "4"])
+def test_threads_share_an_arena_unless_the_user_says_otherwise(monkeypatch, given):
+    told = []
+    monkeypatch.setattr(threads, "_share_one_arena", lambda: told.append(True))
+    monkeypatch.delenv(threads.ARENAS, raising=False)
+    if given is not None:
+        monkeypatch.setenv(threads.ARENAS, given)
+    configure_threads(1)
+    assert bool(told) is (given is None)

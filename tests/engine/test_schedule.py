@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import QUEUE_SHARE, PlainPolicy
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.schedule import HELD_BYTES_PER_PIXEL, cut_batches
-from cleanplate.engine.work import Workbench
+from cleanplate.engine.work import Failed, Workbench
 from cleanplate.errors import DeviceLostError
 from cleanplate.images.discover import Source
 from cleanplate.settings import RepairSettings
@@ -279,3 +280,18 @@ def test_one_photograph_larger_than_the_limit_goes_alone(tmp_path):
     assert conveyor.held_bytes == 1000
     conveyor.close_exit()
     assert not conveyor.admit(jobs[1:], [1000])
+
+
+def test_large_photographs_are_not_read_far_ahead(tmp_path):
+    conveyor = Conveyor(10_000)
+    jobs = jobs_of(tmp_path, 3)
+    assert conveyor.admit(jobs[:1], [1000], 100)  # it would wait alone
+    admitted = threading.Thread(target=conveyor.admit, args=(jobs[1:2], [60], 100))
+    admitted.start()
+    admitted.join(0.2)
+    assert admitted.is_alive()
+    conveyor.put_loaded(conveyor.next_to_load(), Failed(Path("a"), "a", ValueError()))
+    conveyor.next_batch()
+    admitted.join(10)
+    assert not admitted.is_alive()
+    assert conveyor.admit(jobs[2:], [40], 100)  # small ones together

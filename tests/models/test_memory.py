@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from cleanplate.device.meter import StorageMeter
 from cleanplate.models.memory import PeakPredictor, identify_network, trace_peak_bytes
-from cleanplate.models.nets import strips
+from cleanplate.models.nets import pieces
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.lama import Lama
 from cleanplate.models.nets.restorer import Restorer
@@ -113,9 +113,9 @@ def test_prediction_equals_the_metered_run_of_the_full_lama():
         assert trace_peak_bytes(network, shape) == pytest.approx(measure_peak(network, shape), rel=0.01)
 
 
-@pytest.mark.parametrize("strip_pixels", [1, 1000, 5000])
-def test_prediction_equals_the_metered_run_in_strips(strip_pixels, monkeypatch):
-    monkeypatch.setattr(strips, "STRIP_PIXELS", strip_pixels)
+@pytest.mark.parametrize("piece_pixels", [1, 1000, 5000])
+def test_prediction_equals_the_metered_run_in_pieces(piece_pixels, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_PIXELS", piece_pixels)
     network = Lama(width=8, blocks=2).eval().requires_grad_(False).fold_norms()
     for shape in draw_shapes(25, channels=4, multiple=8, least=6, most=18):
         measured = measure_peak(network, shape)
@@ -123,7 +123,7 @@ def test_prediction_equals_the_metered_run_in_strips(strip_pixels, monkeypatch):
 
 
 def test_a_limit_of_what_is_predicted_is_enough_and_less_is_not(monkeypatch):
-    monkeypatch.setattr(strips, "STRIP_PIXELS", 1500)
+    monkeypatch.setattr(pieces, "PIECE_PIXELS", 1500)
     network = Lama(width=8, blocks=1).eval().requires_grad_(False).fold_norms()
     for shape in draw_shapes(10, channels=4, multiple=8, least=6, most=14):
         peak = trace_peak_bytes(network, shape)
@@ -137,7 +137,7 @@ def run_within(budget_bytes, network, shape):
         network(torch.zeros(shape))
 
 
-def test_in_strips_lama_takes_a_quarter_of_the_bytes():
+def test_in_pieces_lama_takes_a_quarter_of_the_bytes():
     with torch.device("meta"):
         network = Lama().eval().requires_grad_(False)
     shape = (1, 4, 512, 768)
@@ -197,7 +197,7 @@ def test_a_network_outside_torch_has_measured_bytes():
 def test_a_network_is_known_by_the_code_that_its_parts_use_too(monkeypatch):
     before = identify_network(Lama(width=4, blocks=0))
     assert before is not None
-    path, read = Path(inspect.getsourcefile(strips)), Path.read_bytes
+    path, read = Path(inspect.getsourcefile(pieces)), Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: b"" if self == path else read(self))
     assert identify_network(Lama(width=4, blocks=0)) not in (before, None)
 

@@ -87,6 +87,14 @@ def test_filling_takes_every_mark(with_network: bool) -> None:
     assert np.array_equal(removal.rgb[removal.changed], drawn.clean[removal.changed]) is with_network
 
 
+def test_a_network_that_gives_the_mark_back_does_not_fill() -> None:
+    drawn = scene(1.0)
+    crop = crop_of(drawn.marked, drawn.matte)
+    given_back = fill_crop(crop, predict(drawn, 1.0, drawn.marked), with_network=True)
+    around = fill_crop(crop, predict(drawn, 1.0, drawn.marked), with_network=False)
+    assert np.array_equal(given_back.rgb, around.rgb)
+
+
 def test_a_matte_far_from_the_finders_mask_is_dropped() -> None:
     matte = np.zeros((100, 400), np.float32)
     matte[40:60, 20:60] = matte[40:60, 300:340] = 1

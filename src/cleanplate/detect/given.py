@@ -159,7 +159,7 @@ def detect_from_mask(given: GivenMask) -> Detection:
     boxes = _box_all(mask)
     share = cover_share(boxes, *mask.shape)
     score = 1.0 if boxes else 0.0
-    found = Detection(mask.astype(np.float32), mask, boxes, share, score)
+    found = Detection(mask, mask, boxes, share, score)
     return replace(found, given=True, notes=given.notes)
 
 

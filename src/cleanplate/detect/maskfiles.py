@@ -39,7 +39,7 @@ class MaskFiles:
     or in `MASKS`. White, or what is not transparent, is the mark; a mask that is mostly white, also along its
     rim, is taken the other way round, with a note. It is drawn on the upright photograph; where EXIF data
     turn that by a quarter, also on the pixels as the file stores them, which its shape tells. A square cannot
-    tell, nor one of a photograph that is turned over or mirrored: upright it is. (See
+    tell, nor one of a photograph that is turned over or mirrored: upright it is, with a note. (See
     `detect.given.MaskSource`.)
     """
 
@@ -102,6 +102,8 @@ def read_mask(file: Path, photo: Photo) -> GivenMask:
     if _is_as_stored(mask, photo):
         mask = to_upright(mask, photo.orientation)
         notes.append("its mask was drawn on the photograph as stored and was turned upright with it")
+    elif _may_be_as_stored(mask, photo):
+        notes.append("its mask was taken as drawn upright, which its shape does not tell")
     height, width = mask.shape
     if (height, width) == (photo.height, photo.width):
         return GivenMask(mask, tuple(f"{note} ({file.name})" for note in notes))
@@ -125,6 +127,14 @@ def _is_as_stored(mask: BoolArray, photo: Photo) -> bool:
     if mask.shape == (photo.width, photo.height):
         return True
     return _has_shape(mask, photo.width, photo.height) and not _has_shape(mask, photo.height, photo.width)
+
+
+def _may_be_as_stored(mask: BoolArray, photo: Photo) -> bool:
+    """Whether EXIF data turn or mirror the photograph and a mask would have this shape before that too."""
+    if photo.orientation in TURNED:
+        is_exact = photo.height != photo.width and mask.shape == (photo.height, photo.width)
+        return not is_exact and _has_shape(mask, photo.width, photo.height)
+    return photo.orientation != 1
 
 
 def _has_shape(mask: BoolArray, height: int, width: int) -> bool:

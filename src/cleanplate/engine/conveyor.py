@@ -96,11 +96,23 @@ class Conveyor:
         """What the photographs on their way take, as estimated from their headers."""
         return self.shares.queued_bytes
 
-    def admit(self, jobs: Sequence[Job], sizes: Sequence[int]) -> bool:
-        """Let a batch in as soon as there is room; False when the owner takes no more."""
+    def admit(self, jobs: Sequence[Job], sizes: Sequence[int], ahead_bytes: int | None = None) -> bool:
+        """Let a batch in as soon as there is room; False when the owner takes no more.
+
+        ahead_bytes: what may wait for the owner with it, beside the limit; a batch that would wait alone is
+        let in.
+        """
         batch = Batch(jobs, sizes)
+
+        def is_wanted() -> bool:
+            ahead = sum(sum(waiting.sizes.values()) for waiting in (*self._batches, batch))
+            return not self._batches or ahead_bytes is None or ahead <= ahead_bytes
+
+        def may_enter() -> bool:
+            return not self._dropped and is_wanted() and self._has_room(batch)
+
         with self._changed:
-            self._wait_until(lambda: self._exit_closed or (not self._dropped and self._has_room(batch)))
+            self._wait_until(lambda: self._exit_closed or may_enter())
             if self._exit_closed:
                 return False
             self._let_in(batch)

@@ -22,6 +22,10 @@ QUEUE_SHARE = 0.25
 #: Waiting pictures beyond this make nothing quicker: it is forty photographs of 12 megapixels.
 MOST_QUEUE_BYTES = 8 << 30
 
+#: On a processor, where reading takes a small part of the networks' time, what is read before it is wanted:
+#: several small photographs or one large one.
+HOST_AHEAD_BYTES = 64 << 20
+
 #: Of what is free, what a run works in where `--memory-limit` says nothing.
 FREE_SHARE = 0.8
 
@@ -135,6 +139,13 @@ def choose_batch_size(settings: RepairSettings) -> int:
     from cleanplate.device.selection import resolve_device
 
     return 1 if resolve_device(settings.device).type == "cpu" else settings.batch_size
+
+
+def choose_ahead_bytes(settings: RepairSettings) -> int | None:
+    """What may be read before the device's owner wants it; None where a card must be kept fed."""
+    from cleanplate.device.selection import resolve_device
+
+    return HOST_AHEAD_BYTES if resolve_device(settings.device).type == "cpu" else None
 
 
 def choose_queue_bytes(settings: RepairSettings) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from cleanplate.engine.conveyor import AbandonedError, Conveyor
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.plan import Job
-from cleanplate.engine.policy import choose_batch_size
+from cleanplate.engine.policy import choose_ahead_bytes, choose_batch_size
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.work import Failed, Loaded, Repaired, Workbench
 from cleanplate.images.measure import estimate_pixels
@@ -93,8 +93,9 @@ class Overlap:
 
     def _feed(self, jobs: Sequence[Job]) -> None:
         settings = replace(self.settings, batch_size=choose_batch_size(self.settings))
+        ahead_bytes = choose_ahead_bytes(self.settings)
         for batch, sizes in cut_batches(jobs, settings, self.conveyor.limit_bytes // 2):
-            if self.stop.requested or not self.conveyor.admit(batch, sizes):
+            if self.stop.requested or not self.conveyor.admit(batch, sizes, ahead_bytes):
                 break
         self.conveyor.close_entrance()
 

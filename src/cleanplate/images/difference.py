@@ -14,6 +14,8 @@ from cleanplate.structures import BoolArray, Box, RgbArray
 
 #: So many of the pixels that nobody rewrote are taken to have changed by a lossy format's noise alone.
 _NOISE_PERCENT = 99.9
+#: Pixels that are compared at once: a whole photograph's channels would take three times its mask.
+_PIXELS_AT_ONCE = 1 << 18
 #: Pixels by which that is judged.
 _MOST_SAMPLES = 1_000_000
 
@@ -27,11 +29,13 @@ def find_differences(first: NDArray[Any], second: NDArray[Any]) -> BoolArray:
     >>> find_differences(np.zeros((1, 2, 3)), np.array([[[0, 0, 0], [0, 0, 1]]])).tolist()
     [[False, True]]
     """
-    different = first != second
-    merged = different[..., 0]
-    for channel in range(1, different.shape[2]):
-        merged = merged | different[..., channel]
-    return np.asarray(merged, bool)
+    merged = np.empty(first.shape[:2], bool)
+    rows = max(1, _PIXELS_AT_ONCE // max(1, first.shape[1]))
+    for top in range(0, len(first), rows):
+        part = slice(top, top + rows)
+        different = first[part] != second[part]
+        np.logical_or.reduce([different[..., at] for at in range(different.shape[2])], out=merged[part])
+    return merged
 
 
 def find_rewritten(before: RgbArray, after: RgbArray, boxes: Sequence[Box]) -> BoolArray:

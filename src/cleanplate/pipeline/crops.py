@@ -48,7 +48,7 @@ def cut_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) 
     return [
         Crop(
             rgb=_cut(photo, box),
-            probability=np.ascontiguousarray(detection.probability[box.slices]),
+            probability=np.array(detection.probability[box.slices], np.float32),
             mask=np.ascontiguousarray(detection.mask[box.slices]),
             box=box,
             given=detection.given,

@@ -78,7 +78,7 @@ def _count_pieces(mask: BoolArray) -> int:
 
 def take_off_pattern(photo: Photo, found: Detection, noise: float) -> TakenPattern | None:
     """One photograph without its tiled mark, None where there is none or it would be seen."""
-    repeated = find_copies(found.probability)
+    repeated = find_copies(np.asarray(found.probability, np.float32))
     if repeated is None:
         return None
     copies, mask = repeated

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.estimate import LayerFit
 from cleanplate.remove.groups import label_groups
-from cleanplate.remove.inpaint import dilate, fill_with_membrane
+from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
 from cleanplate.remove.judge import SURROUNDINGS_PX, Visibility, judge_visibility
 from cleanplate.remove.separate import MARGIN_PX, MATTE_FLOOR, Separation, separate
 from cleanplate.structures import BoolArray, Box, FloatArray, Method, Region
@@ -35,6 +35,13 @@ MOST_SEEN = 2.0
 MOST_VISIBLE = 0.75
 #: The network's own photograph at most this part: an unsure network gives the input back.
 MOST_VISIBLE_RESTORED = 0.5
+
+
+#: Where the network's photograph is taken without another beside it, what is seen there may be no more than
+#: this part of a fill's squared error. Source: chosen on 24 validation photographs, opacity 0.2, 0.4, 0.7 and
+#: 1: 24.2, 22.3, 20.9 and 20.9 dB inside the mark; with half of that error 24.6, 22.1, 20.2 and 18.7; always
+#: that photograph 23.8, 20.5, 17.6 and 15.3; never 21.1 each.
+MOST_SEEN_UNASKED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,22 +105,42 @@ def restore_crop(crop: Crop, prediction: Prediction) -> Removal:
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:
-    """Fill all marked pixels: with the network's photograph, or from the surroundings.
+    """Fill all marked pixels: from the surroundings, or with the network's photograph where no mark is seen.
 
-    Which they are says the network's matte, or the mask itself where it was given.
+    Which they are says the network's matte, or the mask itself where it was given. Where next to nothing
+    shows through, the network often gives the mark back: such groups are filled from the surroundings.
     """
     support = crop.mask if crop.given else clean_matte(prediction.matte, crop.mask) > MATTE_FLOOR
     if not support.any():
         return _leave(crop)
     mask = support if crop.given else dilate(support, MARGIN_PX)
-    filled = prediction.background if with_network else fill_with_membrane(crop.rgb, mask)
+    filled = fill_with_membrane(crop.rgb, mask)
     labels, _ = label_groups(support)
+    if with_network:
+        background = np.clip(prediction.background, 0, 1)
+        gone = _find_gone(crop.rgb, background, support, mask)
+        filled = np.where(gone[..., None], background, filled)
     regions = tuple(
         Region(_move(box, crop.box), Method.FILLED, None, 1.0)
         for _, box in sorted(find_boxes(labels).items())
     )
     rgb = np.where(mask[..., None], np.clip(filled, 0, 1), crop.rgb).astype(np.float32)
     return Removal(rgb, mask, regions)
+
+
+def _find_gone(rgb: FloatArray, background: FloatArray, support: BoolArray, mask: BoolArray) -> BoolArray:
+    """(h, w) bool: the pixels of `mask` whose marks are no longer to be seen in the background."""
+    matte = np.asarray(cv2.GaussianBlur(support.astype(np.float32), (0, 0), 0.8), np.float32)
+    variance = estimate_fill_variance(rgb, mask)
+    gone = np.zeros(mask.shape, bool)
+    labels, _ = label_groups(mask)
+    for label, box in find_boxes(labels).items():
+        near = box.grown(SURROUNDINGS_PX + 2, mask.shape[1], mask.shape[0])
+        where, soft = labels[near.slices] == label, matte[near.slices]
+        seen = judge_visibility(background[near.slices], soft, where)
+        if seen.squared <= MOST_SEEN_UNASKED * float(variance[near.slices][where].mean()):
+            gone[near.slices] |= where
+    return gone
 
 
 def clean_matte(matte: FloatArray, mask: BoolArray) -> FloatArray:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+from cleanplate.device.memory import give_back_freed
 from cleanplate.images.tensor import from_tensor, to_tensor
 from cleanplate.models.filler import Inpainter
 from cleanplate.models.request import Attempt, Request
@@ -61,8 +62,7 @@ class NetworkFiller:
         """One picture a hole, in order, or what ended that hole alone."""
         filled: dict[int, FloatArray | Exception] = {}
         for shape, places in self._sort_by_shape(holes).items():
-            pieces = [prepare(holes[at].rgb, holes[at].mask, self.inpainter.spec) for at in places]
-            answers = attempt(self._ask(pieces, shape))
+            answers = attempt(self._ask([holes[at] for at in places], shape))
             filled.update(zip(places, answers, strict=True))
         return [_scale_back(filled[at], hole) for at, hole in enumerate(holes)]
 
@@ -73,19 +73,24 @@ class NetworkFiller:
             groups[shape].append(at)
         return groups
 
-    def _ask(self, pieces: Sequence[_Piece], shape: tuple[int, int]) -> Request[_Piece, FloatArray]:
+    def _ask(self, holes: Sequence[Hole], shape: tuple[int, int]) -> Request[Hole, FloatArray]:
         return Request(
             stage="fill",
             network=self.inpainter.network,
-            items=pieces,
+            items=holes,
             shape=lambda batch, _tile: (batch if self.goes_together else 1, 4, *shape),
             run=lambda items, _tile: self._fill(items),
             item_bytes=shape[0] * shape[1] * BYTES_BY_PIXEL,
         )
 
-    def _fill(self, pieces: Sequence[_Piece]) -> list[FloatArray]:
-        """(h, w, 3) float32 in [0, 1] a piece, at the size that the network saw, without the padding."""
+    def _fill(self, holes: Sequence[Hole]) -> list[FloatArray]:
+        """(h, w, 3) float32 in [0, 1] a hole, at the size that the network saw, without the padding."""
+        pieces = [prepare(hole.rgb, hole.mask, self.inpainter.spec) for hole in holes]
         batch = to_tensor([piece.rgbh for piece in pieces], device=self.device)
+        sizes = [piece.inner for piece in pieces]
+        del pieces  # the network's own planes come now
+        if self.device.type == "cpu":
+            give_back_freed()
         with torch.no_grad():
             if self.goes_together:
                 filled = self.inpainter.run(batch)
@@ -93,8 +98,8 @@ class NetworkFiller:
                 filled = torch.cat([self.inpainter.run(one[None]) for one in batch])
         pictures = from_tensor(filled)
         return [
-            np.ascontiguousarray(np.clip(picture[: piece.inner[0], : piece.inner[1]], 0, 1))
-            for picture, piece in zip(pictures, pieces, strict=True)
+            np.ascontiguousarray(np.clip(picture[:height, :width], 0, 1))
+            for picture, (height, width) in zip(pictures, sizes, strict=True)
         ]
 
 

@@ -65,6 +65,8 @@ class NetworkRemover:
     @property
     def fingerprint(self) -> str:
         """Of the weights, and of the filler."""
+        if self.inpaint == "embedded":  # since it fills from the surroundings where the network would not
+            return f"{self.weights}+embedded-2"
         return self.weights if self.filler is None else f"{self.weights}+{self.filler.fingerprint}"
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.models.nets import strips
-from cleanplate.models.nets.lama import FourierConvolution, Lama, ResidualBlock
+from cleanplate.models.nets import pieces, sparing
+from cleanplate.models.nets.fourier import FourierConvolution, ResidualBlock
+from cleanplate.models.nets.lama import Lama
 
 #: Tensors under `generator.` in the published big-lama checkpoint, and their numbers.
 PUBLISHED_TENSORS = 989
@@ -234,12 +235,14 @@ def trained():
     return network
 
 
-@pytest.mark.parametrize("strip_pixels", [1, 700, 1500, 1 << 15])
+@pytest.mark.parametrize("parted", [1, 1 << 13])
+@pytest.mark.parametrize("piece_pixels", [1, 700, 1500, 1 << 15])
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 16, 16), (2, 24, 72), (1, 104, 16), (3, 40, 56)])
-def test_folded_and_in_strips_it_gives_what_it_gives_as_published(
-    trained, batch, height, width, strip_pixels, monkeypatch
+def test_folded_and_in_pieces_it_gives_what_it_gives_as_published(
+    trained, batch, height, width, piece_pixels, parted, monkeypatch
 ):
-    monkeypatch.setattr(strips, "STRIP_PIXELS", strip_pixels)
+    monkeypatch.setattr(pieces, "PIECE_PIXELS", piece_pixels)
+    monkeypatch.setattr(sparing, "LEAST_PARTED_PIXELS", parted)
     x = torch.rand(batch, 4, height, width)
     wanted = trained.generator.model(x)
     assert wanted.std() > 0.05

@@ -140,7 +140,8 @@ def samples_picture(samples: Samples) -> Image.Image:
         return Image.frombytes("L", (width, height), samples.array.tobytes()).convert(
             "1", dither=Image.Dither.NONE
         )
-    picture = Image.frombytes(samples.mode, (width, height), np.ascontiguousarray(samples.array).tobytes())
+    pixels = np.ascontiguousarray(samples.array).reshape(-1)  # as they lie: bytes would be a copy
+    picture = Image.frombytes(samples.mode, (width, height), pixels.data)
     if samples.palette is not None:
         picture.putpalette(samples.palette[:, :3].tobytes(), "RGB")
     return picture
