@@ -64,7 +64,7 @@ def test_a_detection_has_everything_together() -> None:
 
 def test_a_group_that_is_doubtful_on_the_whole_is_left() -> None:
     probability = np.zeros((200, 200), np.float32)
-    probability[20:40, 20:60] = 0.6
+    probability[20:40, 20:60] = 0.5
     probability[20:24, 20:24] = 0.95
     probability[150:170, 100:160] = 0.9
     found = detect_from_probability(probability)

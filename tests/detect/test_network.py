@@ -238,7 +238,7 @@ def test_concluding_takes_what_it_says(native: tuple[int, int], shown: str) -> N
         "specks": lambda: draw_specks(*size),
         "clean": lambda: np.zeros(size, np.float32),
     }[shown]()
-    subject = NetworkDetector(Says(told).eval(), torch.device("cpu"), "says", looks=())
+    subject = NetworkDetector(Says(told).eval(), torch.device("cpu"), "says", strong=0.8, weak=0.5, looks=())
     (detection,) = found(subject.detect([photo(*native)], attempt := Measuring("separate")))
     assert bool(detection.boxes) == (shown != "clean")
     attempt.check(closely=False)
