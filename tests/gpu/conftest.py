@@ -1,6 +1,7 @@
-"""The check on a real card (`make gpu-check`): says so where there is none, and prints a table at the end.
+"""The check on a real card (`make gpu-check`): says so where there is none.
 
-These tests have not been run on a card yet: where they were written there was none. They are kept simple.
+Every figure is told as soon as it is there, since time on a card may end before the tests do, and again as a
+table at the end.
 """
 
 from collections.abc import Callable
@@ -22,9 +23,15 @@ def _card() -> None:
 
 
 @pytest.fixture
-def note_figure() -> Callable[[str, str], None]:
+def note_figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
     """Puts a line into the table: what was measured, and the figure with its unit."""
-    return lambda what, figure: _figures.append((what, figure))
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+
+    def note(what: str, figure: str) -> None:
+        _figures.append((what, figure))
+        reporter.write_line(f"\n{what}  {figure}", flush=True)
+
+    return note
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

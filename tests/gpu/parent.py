@@ -8,12 +8,19 @@ import sys
 
 import torch
 
+from cleanplate.engine.events import Retried
 from cleanplate.engine.run import repair_folder
 from cleanplate.settings import RepairSettings
 
 
 def main() -> None:
-    summary = repair_folder(sys.argv[1], sys.argv[2], RepairSettings(device="cuda"))
+    retried = []
+    summary = repair_folder(
+        sys.argv[1],
+        sys.argv[2],
+        RepairSettings(device="cuda"),
+        subscribers=[lambda event: retried.append(event) if isinstance(event, Retried) else None],
+    )
     print(
         json.dumps(
             {
@@ -23,6 +30,9 @@ def main() -> None:
                 "done": len(summary.outcomes),
                 "reserved_bytes": summary.usage.gpu_reserved_bytes,
                 "metered_bytes": summary.usage.metered_peak_bytes,
+                "retries": len(retried),
+                "pauses": len(summary.pauses),
+                "notes": list(summary.notes),
                 "photographs_per_second": summary.photographs_per_second,
             }
         )

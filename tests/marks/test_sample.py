@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from cleanplate.marks import KINDS, Assets, sample_marked
-from cleanplate.marks.sample import choose_opacity, decode_jpeg, encode_jpeg
+from cleanplate.marks.sample import FREE_KIND, choose_opacity, decode_jpeg, encode_jpeg
 from cleanplate.structures import Mark
 
 FIELDS = ("marked", "clean", "alpha", "matte", "colour")
@@ -20,7 +20,7 @@ def draw(photo, seed, **fixed):
     return sample_marked(photo, np.random.default_rng(seed), Assets(), **fixed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, FREE_KIND])
 def test_every_kind_is_drawn(photo, kind):
     for seed in range(6):
         sample = draw(photo, seed, kind=kind)

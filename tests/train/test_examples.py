@@ -11,6 +11,8 @@ import torch
 
 from cleanplate.errors import UsageError
 from cleanplate.marks import Assets
+from cleanplate.marks.sample import FREE_KIND, sample_marked
+from cleanplate.structures import Mark
 from cleanplate.train import examples
 from cleanplate.train.examples import (
     Examples,
@@ -19,8 +21,10 @@ from cleanplate.train.examples import (
     load_photo,
     make_finder_examples,
     make_restorer_examples,
+    recolour,
     split_photos,
 )
+from cleanplate.train.found import WAYS
 from tests.train.conftest import draw_photo, write_photos
 
 
@@ -55,6 +59,7 @@ def test_restorer_crops_fit_the_formula(source):
             assert crop["image"].shape == (4, 64, 64)
             assert crop["matte"].shape == crop["alpha"].shape == (1, 64, 64)
             assert crop["colour"].shape == crop["clean"].shape == (3, 64, 64)
+            assert 0 <= crop.pop("way") < WAYS
             assert all(plane.dtype == torch.float32 for plane in crop.values())
             assert all(plane.min() >= -1e-6 and plane.max() <= 1.002 for plane in crop.values())
             blended = crop["clean"] * (1 - crop["alpha"]) + crop["colour"] * crop["alpha"]
@@ -153,19 +158,38 @@ def test_a_file_that_is_no_photograph_is_named(tmp_path, content):
         load_photo(tmp_path / "bad.jpg", np.random.default_rng(0), 200)
 
 
-def test_a_finder_that_is_there_is_asked_about_most_crops(source, monkeypatch):
-    asked = []
+def test_the_finder_is_to_be_asked_about_most_crops(source):
+    crops = [c for seed in range(20) for c in make_restorer_examples(source, np.random.default_rng(seed))]
+    ways = [int(crop["way"]) for crop in crops]
+    assert 0.4 < sum(way > 0 for way in ways) / len(ways) < 0.8
+
+
+def test_some_marks_are_free_logos_but_none_where_a_mark_is_given(source, monkeypatch):
+    kinds = []
     monkeypatch.setattr(
         examples,
-        "ask_finder",
-        lambda finder, crop, _: asked.append(finder) or np.ones(crop.shape[:2], np.float32),
+        "sample_marked",
+        lambda clean, rng, assets, kind: kinds.append(kind) or sample_marked(clean, rng, assets, kind=kind),
     )
-    finder = torch.nn.Identity()
-    crops = [
-        c
-        for seed in range(8)
-        for c in make_restorer_examples(replace(source, finder=finder), np.random.default_rng(seed))
-    ]
-    assert asked
-    assert set(asked) == {finder}
-    assert sum(bool((crop["image"][3] == 1).all()) for crop in crops) == len(asked) < len(crops)
+    given = replace(
+        source,
+        assets=replace(
+            source.assets, mark=Mark(alpha=np.ones((8, 20), np.float32), rgb=np.ones((8, 20, 3), np.float32))
+        ),
+    )
+    for wanted, chosen in ((True, source), (False, given)):
+        kinds.clear()
+        for seed in range(60):
+            make_finder_examples(chosen, np.random.default_rng(seed))
+        assert (FREE_KIND in kinds) is wanted
+        assert {"clean", None} < set(kinds) | {FREE_KIND}
+
+
+def test_a_recoloured_photograph_keeps_its_scene():
+    photo = draw_photo(0, 80, 120)[..., ::-1].copy()
+    for seed in range(8):
+        recoloured = recolour(photo, np.random.default_rng(seed))
+        assert recoloured.shape == photo.shape
+        assert recoloured.dtype == np.uint8
+        assert not np.array_equal(recoloured, photo)
+        assert np.corrcoef(recoloured.mean(2).ravel(), photo.mean(2).ravel())[0, 1] > 0.9

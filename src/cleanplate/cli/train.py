@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--batch-size", type=int, default=12, metavar="N", help="crops a step (default: 12)")
     run.add_argument(
+        "--crop-size", type=int, default=256, metavar="PX", help="edge of a crop in pixels (default: 256)"
+    )
+    run.add_argument(
         "--learning-rate",
         type=float,
         metavar="RATE",
@@ -98,7 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     assets, unseen = find(split_by_name(0.1, inside=False)), find(split_by_name(0.1, inside=True))
     if arguments.mark is not None:
         assets, unseen = _put_mark(arguments.mark, assets, unseen)
-    source = ExampleSource(photos=kept, assets=assets)
+    if arguments.crop_size < 64 or arguments.crop_size % 32:
+        raise InvalidSettingError("crop_size", arguments.crop_size, "a multiple of 32 from 64")
+    source = ExampleSource(photos=kept, assets=assets, crop_px=arguments.crop_size)
     train = train_finder if arguments.network == "finder" else train_restorer
     weights = train(source, (held_out, unseen), options, _print_figures, arguments.init)
     print(f"weights: {weights}")

@@ -76,6 +76,19 @@ def shape_from_logo(rgba_u8: NDArray[np.uint8], width_px: int, colour: Colour | 
     return np.clip(shape, 0, 1).astype(np.float32)
 
 
+def stretch(shape: FloatArray, width_px: int, height_px: int) -> FloatArray:
+    """The shape at another width and height.
+
+    >>> stretch(np.ones((4, 9, 4), np.float32), 20, 10).shape
+    (10, 20, 4)
+    """
+    premultiplied = np.dstack([shape[..., :3] * shape[..., 3:], shape[..., 3]])
+    shrinks = width_px * height_px < shape.shape[0] * shape.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(premultiplied, (width_px, height_px), interpolation=interpolation)
+    return _unpremultiply(np.asarray(resized, np.float32))
+
+
 def stack(upper: FloatArray, lower: FloatArray, gap_px: int) -> FloatArray:
     """One shape above another, centred (a logo over its lettering)."""
     width = max(upper.shape[1], lower.shape[1])

@@ -20,6 +20,8 @@ from cleanplate.structures import FloatArray, Mark
 
 KINDS = ("text", "logo", "both", "stamp", "tiled")
 KIND_SHARES = (0.34, 0.2, 0.14, 0.12, 0.2)
+#: A logo of any shape, turned at will, mostly in its own colours, anywhere: only where it is asked for.
+FREE_KIND = "free"
 #: A mark that the assets bring, in place of the random kinds.
 GIVEN_KIND = "given"
 
@@ -103,6 +105,9 @@ def sample_mark(
     if kind == "stamp":
         shape = _sample_stamp(height, width, rng, assets)
         return _place(draw.finish(shape, opacity, kind), height, width, rng, corner_share=0.95)
+    if kind == FREE_KIND:
+        shape = _sample_free(min(height, width), rng, assets)
+        return _place(draw.finish(shape, opacity, kind), height, width, rng, corner_share=0.0)
     target_px = max(24, round(width * float(np.exp(rng.uniform(np.log(0.08), np.log(0.85))))))
     if kind == GIVEN_KIND and assets.mark is not None:
         shape = _resize_given(assets.mark, target_px, height)
@@ -198,6 +203,15 @@ def _sample_logo(target_px: int, rng: np.random.Generator, assets: Assets) -> Fl
     rgba = assets.choose_logo(rng)
     own_colours = bool(rng.random() < 0.4)
     return draw.shape_from_logo(rgba, target_px, None if own_colours else _choose_colour(rng))
+
+
+def _sample_free(short_side: int, rng: np.random.Generator, assets: Assets) -> FloatArray:
+    rgba = assets.choose_logo(rng)
+    colour = None if rng.random() < 0.7 else _choose_colour(rng)
+    shape = draw.shape_from_logo(rgba, max(16, min(rgba.shape[1], short_side)), colour)
+    turned = draw.rotate(shape, float(rng.uniform(0, 360)))
+    width, height = (max(10, round(short_side * float(rng.uniform(0.04, 1.0)))) for _ in range(2))
+    return draw.stretch(turned, width, height)
 
 
 def _sample_stamp(height: int, width: int, rng: np.random.Generator, assets: Assets) -> FloatArray:

@@ -13,26 +13,30 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
-from cleanplate.marks.sample import MarkedPhoto, sample_marked
+from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
-from cleanplate.train.found import ask_finder, imitate_finder
+from cleanplate.train.found import choose_way, imitate_finder
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 #: Opacity over which a pixel counts as marked.
 MARKED_OPACITY = 0.02
-#: Of how many of a restorer's crops the finder is asked, where there is one; of the others it is imitated,
-#: with worse faults than it has.
+#: Of how many of a restorer's crops the finder is asked; of the others it is imitated, with worse faults than
+#: it has.
 ASKED_SHARE = 0.6
 #: A mark that changes a pixel by less than this cannot be seen there; such pixels weigh little.
 VISIBLE_STEP = 4
 #: The finder looks at photographs in several sizes (`detect/looks`): small stamps are found in a larger one,
 #: wide logos in a smaller one. Of the photograph's own size, drawn evenly by logarithm.
 FINDER_SCALES = (0.45, 2.2)
+
+#: Photographs whose colours are changed; marks that are free logos (`marks/sample`).
+RECOLOURED_SHARE = 0.5
+FREE_SHARE = 0.12
 
 Example = dict[str, Tensor]
 
@@ -43,7 +47,7 @@ class ExampleSource:
 
     photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph.
     clean_share: part of the photographs that stay without marks. scene_text_share: part with lettering of
-    the scene's own. finder: what is asked where a restorer's crops are marked; None: it is imitated.
+    the scene's own.
     """
 
     photos: tuple[Path, ...]
@@ -52,7 +56,6 @@ class ExampleSource:
     per_photo: int = 4
     clean_share: float = 0.2
     scene_text_share: float = 0.15
-    finder: nn.Module | None = None
 
 
 class Examples(IterableDataset[Example]):
@@ -157,21 +160,23 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
 
 
 def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
-    """Crops at native resolution: `image` (4, h, w), the last plane a finder's probability, and the planes
-    `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w)."""
+    """Crops at native resolution: `image` (4, h, w), the last plane an imitated finder's probability.
+
+    And `way`, how the finder is asked instead (`train/found`), and the planes `matte`, `alpha` (1, h, w),
+    `colour` and `clean` (3, h, w).
+    """
     sample = _sample(source, rng, longest=1600)
     examples = []
     for _ in range(source.per_photo):
         rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
         alpha = sample.alpha[rows, columns]
         marked = sample.marked[rows, columns]
-        if source.finder is not None and rng.random() < ASKED_SHARE:
-            probability = ask_finder(source.finder, marked, rng)
-        else:
-            probability = imitate_finder(alpha > MARKED_OPACITY, rng)
+        probability = imitate_finder(alpha > MARKED_OPACITY, rng)
+        way = choose_way(rng) if rng.random() < ASKED_SHARE else 0
         examples.append(
             {
                 "image": _planes(np.dstack([_scale_to_float(marked), probability])),
+                "way": torch.tensor(way),
                 "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
                 "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
                 "colour": _planes(sample.colour[rows, columns]),
@@ -184,10 +189,33 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
     path = source.photos[int(rng.integers(len(source.photos)))]
     clean = load_photo(path, rng, longest, source.crop_px)
+    if rng.random() < RECOLOURED_SHARE:
+        clean = recolour(clean, rng)
     if rng.random() < source.scene_text_share:
         clean = draw_scene_text(clean, rng, source.assets)
-    kind = "clean" if rng.random() < source.clean_share else None
+    kind = str(rng.choice(["clean", FREE_KIND, ""], p=_kind_shares(source))) or None
     return sample_marked(clean, rng, source.assets, kind=kind)
+
+
+def _kind_shares(source: ExampleSource) -> tuple[float, float, float]:
+    free = 0.0 if source.assets.mark is not None else (1 - source.clean_share) * FREE_SHARE
+    return source.clean_share, free, 1 - source.clean_share - free
+
+
+def recolour(rgb_u8: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: the photograph with another exposure, contrast and saturation; some without colours.
+
+    A few hundred photographs are seen hundreds of times each: they shall not be known by their colours.
+    """
+    values = rgb_u8.astype(np.float32) / np.float32(255)
+    values = values ** np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+    grey = values.mean(axis=2, keepdims=True)
+    saturation = 0.0 if rng.random() < 0.1 else float(rng.uniform(0.5, 1.4))
+    balance = rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    values = (grey + np.float32(saturation) * (values - grey)) * balance
+    contrast = np.float32(rng.uniform(0.75, 1.15))
+    values = (values - np.float32(0.5)) * contrast + np.float32(0.5 + rng.uniform(-0.06, 0.06))
+    return np.asarray(np.rint(np.clip(values, 0, 1) * 255), np.uint8)
 
 
 def _choose_crop(

@@ -6,41 +6,59 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cleanplate.images.tensor import pad_to_stride
 
 #: In what sizes the finder sees a crop: large photographs are made smaller, small ones enlarged.
-SCALES = (0.43, 2.0)
+SCALES = (0.43, 0.53, 0.66, 0.81, 1.0, 1.25, 1.55, 2.0)
 #: How often the answer is the mean of three looks, as a run's is (`detect/looks`), and what they are.
 MORE_LOOKS_SHARE = 0.7
 SMALLER = (0.75, 0.5)
+#: The way a finder is asked about a crop: 0 is not at all, 1 to len(SCALES) is once at that scale, more is
+#: three looks from that scale on.
+WAYS = 1 + 2 * len(SCALES)
 
 
-def ask_finder(
-    finder: nn.Module, crop_u8: NDArray[np.uint8], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """(h, w) float32 probability of a crop (h, w, 3), seen at a scale as photographs are.
+def choose_way(rng: np.random.Generator) -> int:
+    """A way of asking, from 1; see WAYS.
 
-    finder: see `models/nets/finder`, on the CPU.
+    >>> 1 <= choose_way(np.random.default_rng(0)) < WAYS
+    True
     """
-    scale = float(np.exp(rng.uniform(*np.log(SCALES))))
-    looks = [_look(finder, crop_u8, scale)]
-    if rng.random() < MORE_LOOKS_SHARE:
-        looks += [_look(finder, crop_u8, smaller * scale) for smaller in SMALLER]
-    return np.asarray(np.mean(looks, axis=0), np.float32)
+    once = 1 + int(rng.integers(len(SCALES)))
+    return once + len(SCALES) if rng.random() < MORE_LOOKS_SHARE else once
 
 
-def _look(finder: nn.Module, crop_u8: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
-    height, width = crop_u8.shape[:2]
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    seen = cv2.resize(np.ascontiguousarray(crop_u8), size, interpolation=interpolation)
-    batch = torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255
-    with torch.no_grad():
-        logits = finder(pad_to_stride(batch, 32).contiguous(memory_format=torch.channels_last))
-    answer = logits[0, 0, : size[1], : size[0]].sigmoid().numpy()
-    return np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+def ask_finder(finder: nn.Module, image: Tensor, ways: Tensor) -> Tensor:
+    """`image` (N, 4, h, w), in the fourth plane the finder's probability where it is asked about a crop.
+
+    finder: see `models/nets/finder`, on the images' device; its dtype decides. ways: (N,) int64, see WAYS.
+    Crops that are asked about in the same way are looked at together.
+    """
+    image = image.clone()
+    for way in sorted(set(ways.tolist())):
+        if way == 0:
+            continue
+        which = torch.nonzero(ways == way)[:, 0]
+        scale = SCALES[(way - 1) % len(SCALES)]
+        factors = (1.0, *SMALLER) if way > len(SCALES) else (1.0,)
+        looks = [_look(finder, image[which, :3], scale * factor) for factor in factors]
+        image[which, 3:] = torch.stack(looks).mean(0)
+    return image
+
+
+@torch.no_grad()
+def _look(finder: nn.Module, rgb: Tensor, scale: float) -> Tensor:
+    """(N, 1, h, w) probability of crops (N, 3, h, w) in [0, 1], seen at a scale."""
+    height, width = rgb.shape[2:]
+    size = (max(16, round(height * scale)), max(16, round(width * scale)))
+    seen = F.interpolate(rgb, size, mode="bicubic", antialias=scale < 1).clamp(0, 1)
+    padded = pad_to_stride(seen, 32).to(next(finder.parameters(), rgb).dtype)
+    logits = finder(padded.contiguous(memory_format=torch.channels_last)).float()
+    answer = logits[:, :1, : size[0], : size[1]].sigmoid()
+    return F.interpolate(answer, (height, width), mode="bilinear", align_corners=False)
 
 
 def imitate_finder(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -122,14 +122,15 @@ def train(
     validate: Validate,
     options: TrainingOptions,
     report: Callable[[dict[str, Any]], None],
+    prepare: Callable[[Example], Example] | None = None,
 ) -> Path:
     """Train until `options.examples` crops have been seen; returns the path of the best weights.
 
     parameter_groups: for AdamW; each may carry `scale`, a factor on the learning rate. examples: seed ->
     dataset. validate: network on its device -> scores; the weights with the best goal are kept beside the
-    last. report: gets a dict of figures now and then. Without a validation yet, the path is that of the
-    last weights. Ctrl-C saves the state before it goes through. Raises ModelError where the folder's state
-    is another network's or damaged.
+    last. report: gets a dict of figures now and then. prepare: what is done to a batch on the device before
+    the network sees it. Without a validation yet, the path is that of the last weights. Ctrl-C saves the
+    state before it goes through. Raises ModelError where the folder's state is another network's or damaged.
     """
     device = torch.device(options.device)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -148,6 +149,8 @@ def train(
         for batch in _batches(
             examples(options.seed * 1_000_003 + state.step), options, total_steps - state.step
         ):
+            batch = {key: _put(plane, device) for key, plane in batch.items()}
+            batch = batch if prepare is None else prepare(batch)
             tally.add(_advance(state, batch, loss, options, total_steps, device))
             if state.step % options.report_every == 0:
                 _log(options.output, report, {"step": state.step, **tally.take(options.batch_size)})
@@ -184,7 +187,6 @@ def _advance(
     rate = learning_rate_at(state.step, total_steps, options)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
-    batch = {key: value.to(device, memory_format=torch.channels_last) for key, value in batch.items()}
     with torch.autocast(device.type, torch.bfloat16):
         output = state.network(batch["image"])
     output = {k: v.float() for k, v in output.items()} if isinstance(output, dict) else output.float()
@@ -200,6 +202,11 @@ def _advance(
         for mean, current in zip(state.averaged.parameters(), state.network.parameters(), strict=True):
             mean.lerp_(current, 1 - keep)
     return {"loss": float(value.detach()), **parts}
+
+
+def _put(plane: Tensor, device: torch.device) -> Tensor:
+    layout = torch.channels_last if plane.ndim == 4 else torch.preserve_format
+    return plane.to(device, memory_format=layout, non_blocking=True)
 
 
 class _Tally:
@@ -231,6 +238,7 @@ def _batches(examples: Examples, options: TrainingOptions, count: int) -> Iterat
         num_workers=options.workers,
         multiprocessing_context="spawn" if options.workers else None,
         prefetch_factor=4 if options.workers else None,
+        pin_memory=options.device != "cpu",
     )
     yield from islice(loader, count)
 

@@ -15,7 +15,8 @@ from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import load_into, load_networks, read_weights
 from cleanplate.settings import EMBEDDED_MODEL
-from cleanplate.train.examples import Examples, ExampleSource, make_restorer_examples
+from cleanplate.train.examples import Example, Examples, ExampleSource, make_restorer_examples
+from cleanplate.train.found import ask_finder
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import restorer_loss
 from cleanplate.train.parameters import group_parameters
@@ -44,16 +45,22 @@ def train_restorer(
     """
     network = make_restorer(init)
     finder = load_networks(init or EMBEDDED_MODEL).finder
-    finder.to(choose_dtype(torch.device("cpu"), finder.dtypes))
-    source = replace(source, clean_share=CLEAN_SHARE, finder=finder)
+    device = torch.device(options.device)
+    finder.to(device=device, dtype=choose_dtype(device, finder.dtypes))
+    source = replace(source, clean_share=CLEAN_SHARE)
     keep_filters = init is not None and options.device == "cpu"
     groups = group_parameters(network, ENCODER_RATE, keep_filters=keep_filters)
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)
 
+    def prepare(batch: Example) -> Example:
+        return {**batch, "image": ask_finder(finder, batch["image"], batch["way"])}
+
     validate = make_restorer_validation(*validation, options.validation_count or VALIDATION_CROPS)
-    return train("restorer", network, groups, examples, restorer_loss, validate, options, report)
+    return train(
+        "restorer", network, groups, examples, restorer_loss, validate, options, report, prepare=prepare
+    )
 
 
 def make_restorer(init: str | None) -> Restorer:
