@@ -12,10 +12,11 @@ from PIL import Image
 
 from cleanplate.cli import main
 from cleanplate.models import weights
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
-from cleanplate.models.weights import read_weights, write_weights
-from cleanplate.train import finder, restorer
+from cleanplate.models.weights import NAMES, read_weights, write_weights
+from cleanplate.train import chooser, finder, restorer
 from tests.train.conftest import write_photos
 
 QUICK = ("--examples", "2", "--batch-size", "2", "--workers", "0", "--threads", "1")
@@ -31,14 +32,15 @@ def init(tmp_path, monkeypatch):
     """A checkpoint of fresh networks, and validation on little."""
     monkeypatch.setattr(finder, "VALIDATION_PHOTOS", 1)
     monkeypatch.setattr(restorer, "VALIDATION_CROPS", 3)
+    monkeypatch.setattr(chooser, "VALIDATION_CROPS", 3)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     path = tmp_path / "init.safetensors"
-    write_weights(path, {"finder": Finder(), "restorer": Restorer()}, {})
+    write_weights(path, {"finder": Finder(), "restorer": Restorer(), "chooser": Chooser()}, {})
     monkeypatch.setattr(weights, "_read_embedded", lambda: read_weights(path))
     return str(path)
 
 
-@pytest.mark.parametrize("network", ["finder", "restorer"])
+@pytest.mark.parametrize("network", ["finder", "restorer", "chooser"])
 def test_a_network_is_trained_and_its_weights_are_told(network, photos, init, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["train", network, "--photos", str(photos), "-o", str(out), "--init", init, *QUICK]) == 0
@@ -66,13 +68,10 @@ def test_a_network_adapts_to_one_mark(network, photos, init, mark, tmp_path, mon
     printed = capsys.readouterr()
     out = Path("trained") / f"mine-{network}"
     weights = out / f"{network}-best.safetensors"
-    assert printed.out == f"weights: {weights}\nboth networks: {out / 'joined.safetensors'}\n"
+    assert printed.out == f"weights: {weights}\nall networks: {out / 'joined.safetensors'}\n"
     assert "step 0  validation" in printed.err
     assert re.search(r"^given +\d", printed.err, re.MULTILINE)
-    assert {name.split(".")[0] for name in read_weights(out / "joined.safetensors")[0]} == {
-        "finder",
-        "restorer",
-    }
+    assert {name.split(".")[0] for name in read_weights(out / "joined.safetensors")[0]} == NAMES
 
 
 @pytest.mark.usefixtures("init")

@@ -13,6 +13,7 @@ from PIL import Image
 import cleanplate.pipeline
 from cleanplate.engine import assembly
 from cleanplate.engine.assembly import build_pipeline
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import Networks
@@ -83,7 +84,7 @@ def test_a_mark_that_was_found_is_put_to_the_networks_that_are_there(monkeypatch
 
     def load(model, *_where, **_how):
         loaded.append(model)
-        return Networks(Finder().eval(), Restorer().eval(), "untrained")
+        return Networks(Finder().eval(), Restorer().eval(), Chooser().eval(), "untrained")
 
     monkeypatch.setattr("cleanplate.models.weights.load_networks", load)
     rgba = np.zeros((20, 30, 4), np.uint8)

@@ -10,6 +10,7 @@ import torch
 from cleanplate.detect.network import NetworkDetector
 from cleanplate.device.virtual import FailingAllocation, VirtualAccelerator
 from cleanplate.engine.guard import Guard
+from cleanplate.models.nets.chooser import INPUT_PLANES
 from cleanplate.models.weights import EMBEDDED_FILE, load_networks, read_weights
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Photo
@@ -17,11 +18,11 @@ from cleanplate.structures import Photo
 LARGEST_BYTES = 12_000_000
 
 
-def test_both_networks_are_there_and_small_enough():
+def test_all_networks_are_there_and_small_enough():
     with as_file(files("cleanplate.models") / EMBEDDED_FILE) as path:
         tensors, _ = read_weights(path)
         assert path.stat().st_size <= LARGEST_BYTES
-    assert {name.split(".", 1)[0] for name in tensors} == {"finder", "restorer"}
+    assert {name.split(".", 1)[0] for name in tensors} == {"finder", "restorer", "chooser"}
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
 
 
@@ -29,15 +30,18 @@ def test_they_load_with_a_fingerprint_that_stays():
     assert load_networks().fingerprint == load_networks().fingerprint
 
 
-@pytest.mark.parametrize("name", ["finder", "restorer"])
+@pytest.mark.parametrize("name", ["finder", "restorer", "chooser"])
 def test_in_half_the_digits_they_say_nearly_the_same(name):
     exact, quick = (getattr(load_networks(), name) for _ in range(2))
     quick.to(torch.bfloat16)
-    channels = 3 if name == "finder" else 4
+    channels = {"finder": 3, "restorer": 4, "chooser": INPUT_PLANES}[name]
     x = torch.rand(1, channels, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         one, other = exact(x), quick(x)
-    pairs = [(one.sigmoid(), other.sigmoid())] if name == "finder" else [(one[k], other[k]) for k in one]
+    if name == "restorer":
+        pairs = [(one[key], other[key]) for key in one]
+    else:
+        pairs = [(one.sigmoid(), other.sigmoid())] if name == "finder" else [(one, other)]
     for right, near in pairs:
         assert near.dtype == torch.float32
         assert (right - near).abs().mean() < 0.02 * max(1.0, float(right.abs().mean()))
@@ -55,12 +59,12 @@ def say(network, x):
     with torch.no_grad():
         planes = network(x)
     if isinstance(planes, torch.Tensor):
-        return planes.sigmoid()
+        return planes.sigmoid() if planes.shape[1] == 1 else planes
     return torch.cat([planes["matte"].sigmoid(), planes["opacity"], planes["background"]], dim=1)
 
 
 @TYPES
-@pytest.mark.parametrize(("name", "channels"), [("finder", 3), ("restorer", 4)])
+@pytest.mark.parametrize(("name", "channels"), [("finder", 3), ("restorer", 4), ("chooser", INPUT_PLANES)])
 @pytest.mark.parametrize("size", [(64, 96), (160, 128)], ids=str)
 def test_a_batch_says_what_single_pictures_do(name, channels, size, dtype):
     """At most and on the mean by TOLERANCES: 1e-4 in float32, which bfloat16 cannot hold (see there)."""

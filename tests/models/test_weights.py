@@ -43,16 +43,17 @@ def test_the_fingerprint_follows_the_content(tmp_path):
 def test_networks_come_ready_to_run(embedded):
     networks = load_networks()
     assert networks.fingerprint == read_weights(embedded)[1]
-    for network in (networks.finder, networks.restorer):
+    for network in (networks.finder, networks.restorer, networks.chooser):
         assert not network.training
         assert not any(p.requires_grad for p in network.parameters())
     wanted = make_networks(1)
     assert_same_to_half_precision(networks.finder, wanted["finder"])
     assert_same_to_half_precision(networks.restorer, wanted["restorer"])
+    assert_same_to_half_precision(networks.chooser, wanted["chooser"])
 
 
 @pytest.mark.usefixtures("embedded")
-def test_a_checkpoint_with_both_networks_replaces_both(tmp_path):
+def test_a_checkpoint_with_all_networks_replaces_all(tmp_path):
     given = make_networks(5)
     path = tmp_path / "given.safetensors"
     write_weights(path, given, {})
@@ -62,13 +63,13 @@ def test_a_checkpoint_with_both_networks_replaces_both(tmp_path):
     assert_same_to_half_precision(networks.restorer, given["restorer"])
 
 
-@pytest.mark.parametrize("trained", ["finder", "restorer"])
-def test_a_checkpoint_with_one_network_keeps_the_other_embedded(embedded, tmp_path, trained):
+@pytest.mark.parametrize("trained", ["finder", "restorer", "chooser"])
+def test_a_checkpoint_with_one_network_keeps_the_others_embedded(embedded, tmp_path, trained):
     given, kept = make_networks(5), make_networks(1)
     path = tmp_path / "one.safetensors"
     write_weights(path, {trained: given[trained]}, {})
     networks = load_networks(str(path))
-    for name in ("finder", "restorer"):
+    for name in given:
         wanted = given if name == trained else kept
         assert_same_to_half_precision(getattr(networks, name), wanted[name])
     assert networks.fingerprint == f"{read_weights(path)[1]}+{read_weights(embedded)[1]}"

@@ -12,6 +12,7 @@ from cleanplate.detect.given import GivenDetector
 from cleanplate.detect.network import NetworkDetector
 from cleanplate.errors import UsageError
 from cleanplate.models.catalog import CATALOG
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.nets.segmenter import Segmenter
@@ -39,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         assert quickest
         calls.append((model, str(device)))
         torch.manual_seed(0)
-        return Networks(Finder().eval(), Restorer().eval(), "untrained")
+        return Networks(Finder().eval(), Restorer().eval(), Chooser().eval(), "untrained")
 
     monkeypatch.setattr("cleanplate.models.weights.load_networks", load)
     return calls

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from cleanplate.metrics import masked_psnr
+from cleanplate.models.nets.chooser import INPUT_PLANES
 from cleanplate.remove.base import Crop
-from cleanplate.remove.choose import Prediction, clean_matte, fill_crop, find_boxes, restore_crop
+from cleanplate.remove.candidates import Prediction, clean_matte, find_boxes, find_candidates
+from cleanplate.remove.choose import METHODS, MOST_LEFT, choose_by_shares, fill_crop, restore_crop
 from cleanplate.structures import Box, FloatArray, Method
 
 from .scenes import Scene, letters, photograph, scene
@@ -108,3 +110,49 @@ def test_a_matte_far_from_the_finders_mask_is_dropped() -> None:
 
 def test_boxes_of_no_labels() -> None:
     assert find_boxes(np.zeros((3, 3), np.int32)) == {}
+
+
+def shares_of(shape: tuple[int, int], *parts: float) -> FloatArray:
+    return np.broadcast_to(np.array(parts, np.float32), (*shape, len(METHODS))).copy()
+
+
+@pytest.mark.parametrize("place", range(1, len(METHODS)))
+def test_shares_decide_what_a_group_becomes(place: int) -> None:
+    drawn = scene(0.5)
+    found = find_candidates(crop_of(drawn.marked, drawn.matte), predict(drawn, 0.5, background=drawn.clean))
+    assert found is not None
+    parts = [0.0] * len(METHODS)
+    parts[place] = 1.0
+    removal = choose_by_shares(found, shares_of(drawn.matte.shape, *parts))
+    picture = (found.pictures.unblended, found.pictures.restored, found.pictures.filled)[place - 1]
+    assert {region.method for region in removal.regions} == {METHODS[place]}
+    assert np.allclose(removal.rgb[removal.changed], np.clip(picture, 0, 1)[removal.changed], atol=1e-6)
+    assert np.array_equal(removal.rgb[~removal.changed], drawn.marked[~removal.changed])
+    assert removal.filled is not None
+    assert removal.filled.any() == (METHODS[place] is Method.FILLED)
+
+
+def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_what_was() -> None:
+    drawn = scene(0.5)
+    found = find_candidates(crop_of(drawn.marked, drawn.matte), predict(drawn, 0.5))
+    assert found is not None
+    rest = (1 - MOST_LEFT - 0.05) / 3
+    left = choose_by_shares(found, shares_of(drawn.matte.shape, MOST_LEFT + 0.05, rest, rest, rest))
+    assert not left.changed.any()
+    assert {region.method for region in left.regions} == {Method.LEFT}
+    changed = choose_by_shares(found, shares_of(drawn.matte.shape, MOST_LEFT - 0.05, 0.2, 0, 0.2))
+    mean = (found.pictures.unblended + found.pictures.filled) / 2
+    assert np.allclose(changed.rgb[changed.changed], np.clip(mean, 0, 1)[changed.changed], atol=1e-5)
+
+
+def test_what_the_chooser_sees_is_laid_out_in_its_order() -> None:
+    drawn = scene(0.5)
+    found = find_candidates(crop_of(drawn.marked, drawn.matte), predict(drawn, 0.5))
+    assert found is not None
+    planes = np.dstack(found.lay_out())
+    assert planes.shape == (*drawn.matte.shape, INPUT_PLANES)
+    assert np.isfinite(planes).all()
+    assert np.array_equal(planes[..., :3], drawn.marked)
+    assert np.array_equal(planes[..., -1] > 0, found.apart.mask)
+    assert set(np.unique(np.sign(planes[..., -2][found.owner > 0]))) == {1.0}  # evidence speaks for the mark
+    assert -1 <= planes.min() <= planes.max() <= 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.choose import Prediction, fill_crop
+from cleanplate.remove.candidates import Prediction
+from cleanplate.remove.choose import fill_crop
 from cleanplate.remove.rest import fill_what_is_left
 from cleanplate.structures import Box, Method, Region
 

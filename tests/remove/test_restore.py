@@ -137,7 +137,7 @@ def test_memory_that_runs_out_on_the_way_goes_to_whoever_keeps_it(monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(restore, "restore_crop", fail)
+    monkeypatch.setattr(restore, "find_candidates", fail)
     guard = Guard(RepairSettings(), VirtualAccelerator(1 << 30))
     (result,) = remover().remove([crop_of(scene(0.5))], guard.attempt)
     assert isinstance(result, TooLittleMemoryError)
@@ -194,3 +194,46 @@ def test_in_tiles_it_removes_the_same() -> None:
     (pieces,) = removed(remover().remove([crop_of(drawn)], in_tiles))
     assert seen == [((256,), (1, 4, 128, 256))]
     assert np.abs(whole.rgb - pieces.rgb).max() < 1e-4
+
+
+class Prefers(nn.Module):
+    """A chooser that gives one candidate all."""
+
+    stride = 8
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(tuple(x.shape))
+        shares = torch.zeros(len(x), 4, *x.shape[2:])
+        shares[:, self.place] = 1
+        return shares
+
+
+@pytest.mark.parametrize(("place", "method"), [(0, Method.LEFT), (1, Method.UNBLENDED), (3, Method.FILLED)])
+def test_a_chooser_decides_where_there_is_one(place: int, method: Method) -> None:
+    chooser = Prefers(place)
+    (removal,) = removed(replace(remover(), chooser=chooser).remove([crop_of(scene(0.5))], plainly))
+    assert {region.method for region in removal.regions} == {method}
+    assert removal.changed.any() == (method is not Method.LEFT)
+    assert all(shape[1] == 20 and shape[2] % 8 == shape[3] % 8 == 0 for shape in chooser.seen)
+
+
+def test_a_chooser_sees_large_crops_in_windows_and_its_failure_ends_the_crop_alone() -> None:
+    drawn = striped(384, 640, "letters")
+    chooser = Prefers(1)
+    (removal,) = removed(replace(remover(), chooser=chooser).remove([crop_of(drawn)], plainly))
+    assert [shape[2:] for shape in chooser.seen] == [(384, 512)]
+    assert chooser.seen[0][0] == 2
+
+    def refuse(request: Request[Item, Result]) -> list[Result | Exception]:
+        if request.stage != "choose":
+            return plainly(request)
+        return [TooLittleMemoryError("none left", "close other programs") for _ in request.items]
+
+    (failed,) = replace(remover(), chooser=chooser).remove([crop_of(drawn)], refuse)
+    assert isinstance(failed, TooLittleMemoryError)
+    assert isinstance(removal, Removal)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from cleanplate.models.nets.chooser import CANDIDATES, INPUT_PLANES
 from cleanplate.train.losses import (
     WORST_PX,
+    chooser_loss,
     dice_loss,
     dice_loss_by_crop,
     finder_loss,
@@ -81,6 +83,24 @@ def test_the_restorers_loss_is_least_for_the_right_answer(restorer_example):
     for name in planes:
         wrong = {**planes, name: torch.where(inside, planes[name] * -1 + 0.3, planes[name])}
         assert float(restorer_loss(wrong, restorer_example)[0]) > float(best) + 0.005, name
+
+
+def test_the_choosers_loss_prefers_the_right_candidate_and_minds_only_what_may_be_rewritten():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(2, INPUT_PLANES, 16, 16, generator=generator)
+    image[:, -1] = 0
+    image[:, -1, 4:12, 4:12] = 1
+    example = {"image": image, "clean": image[:, 3:6].clone()}
+    example["clean"][:, :, :2] = 9  # outside
+    losses = []
+    for k in range(CANDIDATES):
+        shares = torch.zeros(2, CANDIDATES, 16, 16)
+        shares[:, k] = 1
+        losses.append(float(chooser_loss(shares, example)[0]))
+    assert losses.index(min(losses)) == 1
+    assert sorted(losses)[1] > min(losses) + 0.3
+    image[:, -1] = 0
+    assert chooser_loss(shares, example)[1]["absolute"] == 0
 
 
 def test_losses_can_be_minimised_by_gradients(restorer_example):

@@ -1,4 +1,4 @@
-"""Training the two networks by their own entry, from the weights of a file."""
+"""Training the networks by their own entry, from the weights of a file."""
 
 import pytest
 import torch
@@ -6,15 +6,17 @@ import torch
 from cleanplate.errors import ModelError
 from cleanplate.marks import Assets
 from cleanplate.models import weights
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import read_weights, write_weights
-from cleanplate.train import finder, restorer
+from cleanplate.train import chooser, finder, restorer
+from cleanplate.train.chooser import take_apart, train_chooser
 from cleanplate.train.finder import train_finder
 from cleanplate.train.loop import TrainingOptions
 from cleanplate.train.restorer import train_restorer
 
-TRAINERS = {"finder": train_finder, "restorer": train_restorer}
+TRAINERS = {"finder": train_finder, "restorer": train_restorer, "chooser": train_chooser}
 
 
 @pytest.fixture
@@ -22,10 +24,11 @@ def embedded(tmp_path, monkeypatch):
     """A weights file that stands for the package's, and validation on two pictures."""
     torch.manual_seed(1)
     path = tmp_path / "embedded.safetensors"
-    write_weights(path, {"finder": Finder(), "restorer": Restorer()}, {})
+    write_weights(path, {"finder": Finder(), "restorer": Restorer(), "chooser": Chooser()}, {})
     monkeypatch.setattr(weights, "_read_embedded", lambda: read_weights(path))
     monkeypatch.setattr(finder, "VALIDATION_PHOTOS", 1)
     monkeypatch.setattr(restorer, "VALIDATION_CROPS", 3)
+    monkeypatch.setattr(chooser, "VALIDATION_CROPS", 3)
     return path
 
 
@@ -50,3 +53,18 @@ def test_weights_to_start_from_that_are_missing_are_named(name, source, photos, 
     options = TrainingOptions(output=tmp_path / "out", examples=12, workers=0)
     with pytest.raises(ModelError, match=r"lost\.safetensors: there is no such model"):
         TRAINERS[name](source, (photos, Assets()), options, print, str(tmp_path / "lost.safetensors"))
+
+
+def test_crops_are_taken_apart_by_what_the_restorer_says():
+    image = torch.rand(2, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    image[:, 3] = torch.tensor([1.0, 0.0])[:, None, None]
+
+    class Believing(torch.nn.Module):
+        def forward(self, x):
+            found = x[:, 3:]
+            return {"matte": 20 * found - 10, "opacity": 0.5 * found, "background": x[:, :3]}
+
+    marked, clean = take_apart(Believing(), image)
+    assert clean is None
+    assert marked.apart.mask.all()
+    assert [layer.shape[:2] for layer in marked.lay_out()] == [(64, 64)] * 12

@@ -11,7 +11,12 @@ from cleanplate.errors import UsageError
 from cleanplate.marks import Assets
 from cleanplate.structures import Mark
 from cleanplate.train import validation
-from cleanplate.train.validation import describe_groups, make_finder_validation, make_restorer_validation
+from cleanplate.train.validation import (
+    describe_groups,
+    make_chooser_validation,
+    make_finder_validation,
+    make_restorer_validation,
+)
 
 
 class Constant(nn.Module):
@@ -129,3 +134,29 @@ def test_groups_are_shown_one_a_line():
 def test_nothing_to_validate_on_is_told(photos):
     with pytest.raises(UsageError, match="no validation crop shows a mark"):
         make_restorer_validation(photos, Assets(), count=0)
+
+
+class Leaves(nn.Module):
+    """A chooser that gives one candidate all."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+        self.place = place
+
+    def forward(self, x):
+        shares = torch.zeros(len(x), 4, *x.shape[2:])
+        shares[:, self.place] = 1
+        return shares
+
+
+def test_a_choosers_scores(photos):
+    validate = make_chooser_validation(photos, Assets(), 6, Truthful())
+    left, inverted = validate(Leaves(0)), validate(Leaves(1))
+    assert set(left.figures) == {"input_psnr", "restored_psnr", "repaired", "worse", "ruled_psnr"}
+    assert left.figures["restored_psnr"] == left.figures["input_psnr"]
+    assert left.figures["worse"] == left.figures["repaired"] == 0
+    assert left.goal == left.figures["restored_psnr"]
+    assert inverted.figures["restored_psnr"] > left.figures["restored_psnr"]
+    assert inverted.goal == inverted.figures["restored_psnr"] - 10 * inverted.figures["worse"]
+    assert left.figures["ruled_psnr"] == inverted.figures["ruled_psnr"]

@@ -338,8 +338,9 @@ def _describe_model(arguments: argparse.Namespace) -> dict[str, str]:
     from cleanplate.models.weights import load_networks
 
     networks = load_networks(_settle(arguments).model)
-    count = sum(p.numel() for net in (networks.finder, networks.restorer) for p in net.parameters())
-    return {"finder and restorer": f"{count / 1e6:.2f} M parameters"}
+    together = (networks.finder, networks.restorer, networks.chooser)
+    count = sum(p.numel() for network in together for p in network.parameters())
+    return {"all networks": f"{count / 1e6:.2f} M parameters"}
 
 
 def _print(table: Any) -> None:

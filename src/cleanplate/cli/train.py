@@ -1,4 +1,4 @@
-"""`cleanplate train finder|restorer`: train a network on photographs with marks drawn on them."""
+"""`cleanplate train finder|restorer|chooser`: train a network on photographs with marks drawn on them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LEARNING_RATE, MARK_LEARNING_RATE = 8e-4, 4e-4
 #: Adapting to a mark: its part of the marked photographs (the others keep the network from forgetting), how
 #: often it is validated, and on how much.
 MARK_SHARE = 0.75
-MARK_VALIDATIONS, MARK_VALIDATION_COUNT = 3, {"finder": 16, "restorer": 32}
+MARK_VALIDATIONS, MARK_VALIDATION_COUNT = 3, {"finder": 16, "restorer": 32, "chooser": 32}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.epilog = "The same command again goes on where it stopped."
-    parser.add_argument("network", choices=("finder", "restorer"), help="what is trained")
+    parser.add_argument("network", choices=("finder", "restorer", "chooser"), help="what is trained")
     data = parser.add_argument_group("what it learns from")
     data.add_argument("--photos", type=Path, required=True, metavar="DIR", help="photographs to train on")
     data.add_argument(
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--join",
         metavar="CKPT",
-        help="write joined.safetensors too: this network, and the other one of this checkpoint",
+        help="write joined.safetensors too: this network, and the others of this checkpoint",
     )
     run.add_argument(
         "--examples",
@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cleanplate.errors import InvalidSettingError
     from cleanplate.marks.assets import find_assets, split_by_name
+    from cleanplate.train.chooser import train_chooser
     from cleanplate.train.examples import ExampleSource, split_photos
     from cleanplate.train.finder import train_finder
     from cleanplate.train.restorer import train_restorer
@@ -104,11 +105,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.crop_size < 64 or arguments.crop_size % 32:
         raise InvalidSettingError("crop_size", arguments.crop_size, "a multiple of 32 from 64")
     source = ExampleSource(photos=kept, assets=assets, crop_px=arguments.crop_size)
-    train = train_finder if arguments.network == "finder" else train_restorer
+    train = {"finder": train_finder, "restorer": train_restorer, "chooser": train_chooser}[arguments.network]
     weights = train(source, (held_out, unseen), options, _print_figures, arguments.init)
     print(f"weights: {weights}")
     if arguments.join is not None:
-        print(f"both networks: {_join(arguments.network, weights, arguments.join, options.output)}")
+        print(f"all networks: {_join(arguments.network, weights, arguments.join, options.output)}")
     return 0
 
 
@@ -154,13 +155,13 @@ def _put_mark(mark: Path, assets: Assets, unseen: Assets) -> tuple[Assets, Asset
 
 
 def _join(network: str, weights: Path, other: str, output: Path) -> Path:
-    """One file with this network's weights and the other's of a checkpoint."""
-    from cleanplate.models.weights import load_networks, write_weights
+    """One file with this network's weights and the others' of a checkpoint."""
+    from cleanplate.models.weights import NAMES, load_networks, write_weights
 
     own, others = load_networks(str(weights)), load_networks(other)
-    finder, restorer = (own.finder, others.restorer) if network == "finder" else (others.finder, own.restorer)
+    networks = {name: getattr(own if name == network else others, name) for name in sorted(NAMES)}
     path = output / "joined.safetensors"
-    write_weights(path, {"finder": finder, "restorer": restorer}, {})
+    write_weights(path, networks, {})
     return path
 
 

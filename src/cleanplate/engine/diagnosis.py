@@ -252,7 +252,7 @@ def _check_networks() -> Iterator[Finding]:
     except (CleanplateError, OSError) as error:
         yield Finding(topic="networks", fact=str(error), verdict="bad", remedy="install cleanplate again")
         return
-    for name in ("finder", "restorer"):
+    for name in ("finder", "restorer", "chooser"):
         count = sum(parameter.numel() for parameter in getattr(networks, name).parameters())
         yield Finding(topic=name, fact=f"embedded, {count / 1e6:.1f} million parameters")
     yield Finding(topic="networks", fact=f"fingerprint {networks.fingerprint}")

@@ -1,6 +1,6 @@
 """Networks' weights as files: one safetensors file with the tensors of one or more networks, half precision.
 
-Names begin with the network's (`finder.encoder.stem.weight`), so that a checkpoint may hold either or both;
+Names begin with the network's (`finder.encoder.stem.weight`), so that a checkpoint may hold any of them;
 what it lacks comes from the embedded file. Pickles are never read here.
 """
 
@@ -20,26 +20,30 @@ from torch import Tensor, nn
 
 from cleanplate.device.precision import choose_dtype
 from cleanplate.errors import ModelError
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.settings import EMBEDDED_MODEL
 
 EMBEDDED_FILE = "embedded.safetensors"
+#: What tensors' names begin with.
+NAMES = frozenset({"finder", "restorer", "chooser"})
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The two networks, in evaluation mode on their device, and what identifies their weights."""
+    """The networks, in evaluation mode on their device, and what identifies their weights."""
 
     finder: Finder
     restorer: Restorer
+    chooser: Chooser
     fingerprint: str
 
 
 def load_networks(
     model: str = EMBEDDED_MODEL, device: torch.device | str = "cpu", *, quickest: bool = False
 ) -> Networks:
-    """The finder and the restorer, from the package or from a checkpoint made by `cleanplate train`.
+    """The networks, from the package or from a checkpoint made by `cleanplate train`.
 
     model: `embedded`, or the path of a .safetensors file; a network it lacks is the embedded one. quickest:
     in the format that the device is quickest in, to run them; else in float32, to train and to write them.
@@ -50,23 +54,21 @@ def load_networks(
         given, given_fingerprint = read_weights(Path(model))
         replaced = {name.split(".", 1)[0] for name in given}
         tensors = {n: t for n, t in tensors.items() if n.split(".", 1)[0] not in replaced} | given
-        fingerprint = (
-            given_fingerprint if replaced == {"finder", "restorer"} else f"{given_fingerprint}+{fingerprint}"
-        )
-    finder, restorer = Finder(), Restorer()
-    for name, network in (("finder", finder), ("restorer", restorer)):
+        fingerprint = given_fingerprint if replaced == NAMES else f"{given_fingerprint}+{fingerprint}"
+    finder, restorer, chooser = Finder(), Restorer(), Chooser()
+    for name, network in (("finder", finder), ("restorer", restorer), ("chooser", chooser)):
         load_into(network, name, tensors, model)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         if quickest:
             network.to(choose_dtype(torch.device(device), network.dtypes))
         network.eval().requires_grad_(False)
-    return Networks(finder, restorer, fingerprint)
+    return Networks(finder, restorer, chooser, fingerprint)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """(tensors by name as float32, fingerprint) of a weights file.
 
-    Raises ModelError where the file is missing, is not safetensors, or holds neither network.
+    Raises ModelError where the file is missing, is not safetensors, or holds none of the networks.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -79,8 +81,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         raise ModelError(
             f"{path}: not a readable .safetensors file ({exc}); give a checkpoint made by `cleanplate train`"
         ) from exc
-    known = {"finder", "restorer"}
-    if not stored or {name.split(".", 1)[0] for name in stored} - known:
+    if not stored or {name.split(".", 1)[0] for name in stored} - NAMES:
         raise ModelError(
             f"{path}: holds other networks than cleanplate's; give a checkpoint made by `cleanplate train`"
         )
@@ -106,7 +107,7 @@ def load_into(network: nn.Module, name: str, tensors: Mapping[str, Tensor], orig
 
 
 def write_weights(path: Path, networks: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
-    """Write networks as float16 safetensors. networks: name ("finder", "restorer") -> module."""
+    """Write networks as float16 safetensors. networks: name, of NAMES -> module."""
     tensors = {
         f"{name}.{key}": tensor.detach().to("cpu", torch.float16).contiguous()
         for name, network in networks.items()

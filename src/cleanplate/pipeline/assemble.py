@@ -92,7 +92,7 @@ class _Parts:
 
     @cached_property
     def networks(self) -> Networks:
-        """The finder and the restorer."""
+        """The finder, the restorer and the chooser."""
         from cleanplate.models import weights
 
         other = self.is_checkpoint_of_another_program
@@ -187,7 +187,12 @@ class _Parts:
         from cleanplate.remove.restore import NetworkRemover
 
         return NetworkRemover(
-            self.networks.restorer, self.device, self.networks.fingerprint, self.settings.inpaint, filler
+            self.networks.restorer,
+            self.device,
+            self.networks.fingerprint,
+            self.settings.inpaint,
+            filler,
+            self.networks.chooser,
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Filler, Hole, Removal
-from cleanplate.remove.choose import find_boxes
+from cleanplate.remove.candidates import find_boxes
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.patchmatch import fill_with_patches

@@ -22,7 +22,7 @@ from cleanplate.device.temporary import open_folder
 from cleanplate.errors import ProgramFailedError, UsageError
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.choose import find_boxes
+from cleanplate.remove.candidates import find_boxes
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.processes import Finished, run_bounded

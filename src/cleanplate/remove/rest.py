@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.choose import find_boxes
+from cleanplate.remove.candidates import find_boxes
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import fill_with_membrane
 from cleanplate.structures import Box, Method, Region

@@ -12,10 +12,12 @@ import torch
 
 from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
+from cleanplate.models.nets.chooser import CANDIDATES, INPUT_PLANES
 from cleanplate.models.request import Attempt, Request, run_alone
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
 from cleanplate.remove.base import Crop, Filler, Removal
-from cleanplate.remove.choose import Prediction, fill_crop, restore_crop
+from cleanplate.remove.candidates import Candidates, Prediction, find_candidates
+from cleanplate.remove.choose import choose_by_rule, choose_by_shares, fill_crop, leave
 from cleanplate.remove.fill import refill
 from cleanplate.remove.rest import fill_what_is_left
 from cleanplate.structures import Box, FloatArray
@@ -26,6 +28,8 @@ OVERLAP_PX = 64
 #: Planes taken from the network: matte, opacity, background.
 PLANES = 5
 BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
+#: What the chooser sees of a pixel, and its shares, twice.
+CHOOSE_BYTES_BY_PIXEL = 4 * (INPUT_PLANES + 2 * CANDIDATES)
 #: Host bytes by pixel that taking a crop apart, and filling it, take with the network's planes. Source:
 #: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a mark of two tints all over, 128.
 SEPARATE_BYTES_BY_PIXEL = 250
@@ -53,7 +57,8 @@ class NetworkRemover:
     network: on `device`, in evaluation mode. weights: their fingerprint. inpaint: `auto` chooses by region
     what is done; `embedded` and `opencv` fill every mark, with the network's photograph or from the
     surroundings. filler: who paints, under `auto`, where nothing of the photograph is left; None: a membrane
-    from the surroundings stays.
+    from the surroundings stays. chooser: the network that says, under `auto`, what each region becomes (its
+    contract is in `models/nets/chooser`), on `device` too; None: a rule does.
     """
 
     network: Any
@@ -61,6 +66,7 @@ class NetworkRemover:
     weights: str
     inpaint: str = "auto"
     filler: Filler | None = None
+    chooser: Any = None
 
     @property
     def fingerprint(self) -> str:
@@ -126,17 +132,62 @@ class NetworkRemover:
             return fetch_batch(together, [rgb.shape[:2] for rgb, _ in layers])
 
     def _finish(self, crop: Crop, blend: TileBlend, attempt: Attempt) -> Removal | Exception:
-        by_pixel = SEPARATE_BYTES_BY_PIXEL if self.inpaint == "auto" else FILL_BYTES_BY_PIXEL
-        return run_alone(attempt, "separate", by_pixel * crop.mask.size, lambda: self._take_off(crop, blend))
-
-    def _take_off(self, crop: Crop, blend: TileBlend) -> Removal:
-        planes = blend.result()
-        prediction = Prediction(
-            matte=np.ascontiguousarray(planes[..., 0]),
-            opacity=np.ascontiguousarray(planes[..., 1]),
-            background=np.ascontiguousarray(planes[..., 2:5]),
+        if self.inpaint != "auto":
+            nbytes, filler = FILL_BYTES_BY_PIXEL * crop.mask.size, self.inpaint == "embedded"
+            return run_alone(
+                attempt, "separate", nbytes, lambda: fill_crop(crop, _read(blend), with_network=filler)
+            )
+        nbytes = SEPARATE_BYTES_BY_PIXEL * crop.mask.size
+        found = run_alone(attempt, "separate", nbytes, lambda: find_candidates(crop, _read(blend)))
+        if isinstance(found, Exception):
+            return found
+        removal = leave(crop) if found is None else self._choose(found, attempt)
+        return (
+            removal if isinstance(removal, Exception) or not crop.given else fill_what_is_left(crop, removal)
         )
-        if self.inpaint == "auto":
-            removal = restore_crop(crop, prediction)
-            return fill_what_is_left(crop, removal) if crop.given else removal
-        return fill_crop(crop, prediction, with_network=self.inpaint == "embedded")
+
+    def _choose(self, found: Candidates, attempt: Attempt) -> Removal | Exception:
+        if self.chooser is None:
+            return choose_by_rule(found)
+        layers, size = found.lay_out(), found.owner.shape
+        blend = TileBlend((*size, CANDIDATES), overlap=OVERLAP_PX)
+        boxes = windows(*size, tile=WINDOW_PX, overlap=OVERLAP_PX)
+        answers = attempt(self._ask_chooser([[layer[box.slices] for layer in layers] for box in boxes]))
+        for box, shares in zip(boxes, answers, strict=True):
+            if isinstance(shares, Exception):
+                return shares
+            blend.add(box, shares)
+        return choose_by_shares(found, blend.result())
+
+    def _ask_chooser(self, pieces: Sequence[Layers]) -> Request[Layers, FloatArray]:
+        height, width = pieces[0][0].shape[:2]
+        stride = int(self.chooser.stride)
+        shape = (height + -height % stride, width + -width % stride)
+
+        def run(items: Sequence[Layers], tile: int | None) -> list[FloatArray]:
+            if tile is None:
+                return self._share(items, shape)
+            return predict_in_tiles(self._share, items, shape, tile)
+
+        return Request(
+            stage="choose",
+            network=self.chooser,
+            items=pieces,
+            shape=lambda batch, tile: (batch, INPUT_PLANES, *cut_shape(shape, tile)),
+            run=run,
+            tiles=list_tiles(shape),
+            item_bytes=shape[0] * shape[1] * CHOOSE_BYTES_BY_PIXEL,
+        )
+
+    def _share(self, pieces: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
+        with torch.no_grad(), stage_batch(pieces, *shape, device=self.device) as batch:
+            return fetch_batch(self.chooser(batch), [layers[0].shape[:2] for layers in pieces])
+
+
+def _read(blend: TileBlend) -> Prediction:
+    planes = blend.result()
+    return Prediction(
+        matte=np.ascontiguousarray(planes[..., 0]),
+        opacity=np.ascontiguousarray(planes[..., 1]),
+        background=np.ascontiguousarray(planes[..., 2:5]),
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from cleanplate.models.nets.chooser import CANDIDATES
 
 #: A crop with fewer marked pixels shows no more than a mark's edge, and has no Dice of its own.
 LEAST_MARKED_PX = 16
@@ -11,6 +14,10 @@ LEAST_MARKED_PX = 16
 #: mean over all of them hides. How many, and how much.
 WORST_PX = 128
 WORST_WEIGHT = 0.15
+#: A chooser's crop weighs by the logarithm of its squared error, so that one that can be nearly right counts
+#: as much as one that cannot; errors under the floor (5 grey levels) are good enough. Crops of which fewer
+#: pixels may be rewritten weigh as if so many were.
+LOGARITHM_WEIGHT, ERROR_FLOOR, LEAST_REWRITTEN_PX = 0.25, 3e-4, 50.0
 
 
 def dice_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -85,3 +92,20 @@ def restorer_loss(planes: dict[str, Tensor], example: dict[str, Tensor]) -> tupl
     }
     total = parts["matte"] + parts["opacity"] + 0.5 * parts["colour"] + 2 * parts["background"]
     return total, {name: part.item() for name, part in parts.items()} | {"edges": edges.item()}
+
+
+def chooser_loss(shares: Tensor, example: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """How far the mixture of the candidates is from the photograph, where it may be rewritten.
+
+    shares: the chooser's output; example: `image`, what it saw (`models/nets/chooser`), and `clean`.
+    """
+    candidates = example["image"][:, : 3 * CANDIDATES].chunk(CANDIDATES, dim=1)
+    mixed = sum(shares[:, k : k + 1] * picture for k, picture in enumerate(candidates))
+    error = (mixed - example["clean"]) * (example["image"][:, -1:] > 0.5)
+    values = 3 * (example["image"][:, -1:] > 0.5).sum((1, 2, 3)).clamp(min=LEAST_REWRITTEN_PX)
+    absolute = (error.abs().sum((1, 2, 3)) / values).mean()
+    logarithm = torch.log10((error**2).sum((1, 2, 3)) / values + ERROR_FLOOR).mean()
+    return absolute + LOGARITHM_WEIGHT * logarithm, {
+        "absolute": absolute.item(),
+        "logarithm": logarithm.item(),
+    }

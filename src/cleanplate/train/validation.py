@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cleanplate.errors import UsageError
+from cleanplate.images.tensor import pad_to_stride, unpad
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import KINDS, MarkedPhoto, sample_marked
 from cleanplate.metrics import MaskTally, masked_psnr, masked_rmse
-from cleanplate.remove.base import Crop
-from cleanplate.remove.choose import Prediction, restore_crop
+from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.candidates import Prediction, find_candidates
+from cleanplate.remove.choose import choose_by_rule, choose_by_shares, leave, restore_crop
 from cleanplate.structures import BoolArray, Box, FloatArray
 from cleanplate.train.examples import MARKED_OPACITY, load_photo
 from cleanplate.train.found import imitate_finder
@@ -140,11 +142,7 @@ def make_restorer_validation(photos: Sequence[Path], assets: Assets, count: int,
     (mean absolute, near the mark) and `opacity_error` (inside it). The goal is `restored_psnr`.
     Raises UsageError where no crop shows a mark.
     """
-    assets = replace(assets, mark_share=1.0)
-    drawn = [_draw_crop(photos, assets, seed, index) for index in range(count)]
-    crops = [crop for crop in drawn if int(crop.inside.sum()) > LEAST_MARKED_PX]
-    if not crops:
-        raise UsageError("no validation crop shows a mark; give more or larger photographs to validate on")
+    crops = _draw_crops(photos, assets, count, seed)
 
     def validate(network: nn.Module) -> Scores:
         rows = [_score_crop(network, crop) for crop in crops]
@@ -154,6 +152,38 @@ def make_restorer_validation(photos: Sequence[Path], assets: Assets, count: int,
         return Scores({k: v for k, v in figures.items() if k != "crops"}, figures["restored_psnr"], groups)
 
     return validate
+
+
+def make_chooser_validation(
+    photos: Sequence[Path], assets: Assets, count: int, restorer: nn.Module, seed: int = 7
+) -> Validate:
+    """A function that scores a chooser on the crops of `make_restorer_validation`, by what a restorer says.
+
+    Its figures: `restored_psnr`, `input_psnr`, `repaired` and `worse`, and `ruled_psnr`, what the rule in
+    its place gives. The goal is `restored_psnr - 10 * worse`: a crop harmed outweighs one repaired.
+    Raises UsageError where no crop shows a mark.
+    """
+    crops = _draw_crops(photos, assets, count, seed)
+    predictions = [_predict(restorer, crop) for crop in crops]
+
+    def validate(network: nn.Module) -> Scores:
+        rows = [_score_choice(network, crop, said) for crop, said in zip(crops, predictions, strict=True)]
+        figures = _summarise_crops(rows)
+        marks = [(crop.kind, crop.opacity, row) for crop, row in zip(crops, rows, strict=True)]
+        groups = _group(marks, _summarise_crops)
+        goal = figures["restored_psnr"] - 10 * figures["worse"]
+        return Scores({k: v for k, v in figures.items() if k != "crops"}, goal, groups)
+
+    return validate
+
+
+def _draw_crops(photos: Sequence[Path], assets: Assets, count: int, seed: int) -> list[_MarkedCrop]:
+    assets = replace(assets, mark_share=1.0)
+    drawn = [_draw_crop(photos, assets, seed, index) for index in range(count)]
+    crops = [crop for crop in drawn if int(crop.inside.sum()) > LEAST_MARKED_PX]
+    if not crops:
+        raise UsageError("no validation crop shows a mark; give more or larger photographs to validate on")
+    return crops
 
 
 def _draw(photos: Sequence[Path], assets: Assets, seed: int, index: int, clean: bool) -> MarkedPhoto:
@@ -187,33 +217,58 @@ def _draw_crop(photos: Sequence[Path], assets: Assets, seed: int, index: int) ->
 
 
 def _score_crop(network: nn.Module, crop: _MarkedCrop) -> Figures:
-    image = torch.from_numpy(np.dstack([crop.marked, crop.probability]).transpose(2, 0, 1)[None].copy())
-    with torch.no_grad():
-        planes = {name: plane.cpu() for name, plane in network(image.to(_device_of(network))).items()}
-    matte, opacity = planes["matte"][0, 0].sigmoid().numpy(), planes["opacity"][0, 0].numpy()
-    background = np.clip(_channels_last(planes["background"][0]), 0, 1)
+    prediction = _predict(network, crop)
     inside = crop.inside
     near = torch.nn.functional.max_pool2d(torch.from_numpy(inside).float()[None], 7, 1, 3)[0].numpy() > 0
-    restored = _restore(crop, Prediction(matte, opacity, background))
-    before = _psnr(crop.marked, crop.clean, inside)
-    after = _psnr(restored, crop.clean, inside)
+    return {
+        **_score_removal(crop, restore_crop(_as_found(crop), prediction)),
+        "background_psnr": _psnr(prediction.background, crop.clean, inside),
+        "matte_error": float(np.abs(prediction.matte - crop.matte)[near].mean()),
+        "opacity_error": float(np.abs(prediction.opacity - crop.alpha)[inside].mean()),
+    }
+
+
+def _score_choice(network: nn.Module, crop: _MarkedCrop, prediction: Prediction) -> Figures:
+    found = find_candidates(_as_found(crop), prediction)
+    if found is None:
+        left = _score_removal(crop, leave(_as_found(crop)))
+        return {**left, "ruled_psnr": left["restored_psnr"]}
+    planes = np.dstack(found.lay_out()).astype(np.float32).transpose(2, 0, 1)
+    x = pad_to_stride(torch.from_numpy(planes.copy())[None], 8).to(_device_of(network))
+    with torch.no_grad():
+        shares = unpad(network(x), *planes.shape[1:])[0].cpu()
+    ruled = _score_removal(crop, choose_by_rule(found))
+    chosen = choose_by_shares(found, _channels_last(shares))
+    return {**_score_removal(crop, chosen), "ruled_psnr": ruled["restored_psnr"]}
+
+
+def _score_removal(crop: _MarkedCrop, removal: Removal) -> Figures:
+    restored = np.where(removal.changed[..., None], np.clip(removal.rgb, 0, 1), crop.marked)
+    before = _psnr(crop.marked, crop.clean, crop.inside)
+    after = _psnr(restored.astype(np.float32), crop.clean, crop.inside)
     return {
         "input_psnr": before,
         "restored_psnr": after,
         "repaired": float(after >= before + REPAIRED_GAIN_DB),
         "worse": float(after < before),
-        "background_psnr": _psnr(background, crop.clean, inside),
-        "matte_error": float(np.abs(matte - crop.matte)[near].mean()),
-        "opacity_error": float(np.abs(opacity - crop.alpha)[inside].mean()),
     }
 
 
-def _restore(crop: _MarkedCrop, prediction: Prediction) -> FloatArray:
-    """What a repair makes of the crop where the finder marks the right pixels."""
+def _predict(network: nn.Module, crop: _MarkedCrop) -> Prediction:
+    image = torch.from_numpy(np.dstack([crop.marked, crop.probability]).transpose(2, 0, 1)[None].copy())
+    with torch.no_grad():
+        planes = {name: plane.cpu() for name, plane in network(image.to(_device_of(network))).items()}
+    return Prediction(
+        matte=planes["matte"][0, 0].sigmoid().numpy(),
+        opacity=planes["opacity"][0, 0].numpy(),
+        background=np.clip(_channels_last(planes["background"][0]), 0, 1),
+    )
+
+
+def _as_found(crop: _MarkedCrop) -> Crop:
+    """The crop where the finder marks the right pixels."""
     height, width = crop.alpha.shape
-    given = Crop(crop.marked, crop.probability, crop.inside, Box(0, 0, width, height))
-    removal = restore_crop(given, prediction)
-    return np.where(removal.changed[..., None], np.clip(removal.rgb, 0, 1), crop.marked).astype(np.float32)
+    return Crop(crop.marked, crop.probability, crop.inside, Box(0, 0, width, height))
 
 
 def _summarise_masks(tallies: Sequence[MaskTally]) -> Figures:
