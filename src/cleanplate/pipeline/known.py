@@ -20,7 +20,8 @@ from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, remove_known
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, remove_known
+from cleanplate.remove.shrinkage import spread_evenly, spread_rounding
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
     BoolArray,
@@ -46,15 +47,20 @@ SURE_EVIDENCE = 0.8
 #: Of a mark that is seen in the input, the inverse may show at most this part.
 MOST_VISIBLE = 0.6
 CONTEXT_PX = 32
-#: Files in these formats have been compressed with losses.
+#: Files in these formats keep pixels as they are.
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 #: Host bytes by pixel: the photograph as floats, its fields, the masks.
 BYTES_BY_PIXEL = 40
 
 
-def guess_noise(photo: Photo) -> float:
-    """Standard deviation of a photograph's pixels, of its range: rounding alone, or JPEG's too."""
-    return ROUNDING_NOISE if photo.path.suffix.lower() in LOSSLESS_SUFFIXES else PIXEL_NOISE
+def guess_noise(photo: Photo) -> Noise:
+    """What a photograph's pixels may be off by: rounding to levels alone, or that of its compression too."""
+    if photo.path.suffix.lower() in LOSSLESS_SUFFIXES:
+        return ROUNDING_NOISE
+    steps = photo.quantisation
+    if steps is None:
+        return spread_evenly(PIXEL_NOISE)
+    return spread_rounding(steps.luma, steps.chroma, steps.halved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +139,7 @@ class KnownMarks:
 
 
 def _take_one(
-    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: float
+    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
 ) -> Region | None:
     """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
     fit = fit_mark(rgb, mark, placement)

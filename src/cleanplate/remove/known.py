@@ -1,4 +1,4 @@
-"""Taking off a mark that is known: inverted, and where the inverse is noise, blended towards a fill.
+"""Taking off a mark that is known: inverted, cleaned, and where that is noise, blended towards a fill.
 
 The mark lies where it belongs already: its planes have the photograph's (or crop's) size.
 """
@@ -9,6 +9,7 @@ import numpy as np
 
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
+from cleanplate.remove.shrinkage import shrink_noise
 from cleanplate.structures import BoolArray, FloatArray, Mark
 
 #: Standard deviation of what rounding to 8 bits adds: all the noise that a lossless file has.
@@ -17,16 +18,23 @@ ROUNDING_NOISE = float(1 / 255 / np.sqrt(12))
 OPAQUE = 0.97
 #: An inverse that is no noisier than so many grey levels is kept as it is.
 GOOD_LEVELS = 1.0
+#: What is left to expect after rounding was shrunk, by its standard deviation over the square of what the
+#: mark lets through: where more of it is dropped, more of the photograph is. Source: 0.04 to 0.16 on 24
+#: folders of training photographs, JPEG 85 and 92, opacity 0.3 to 0.8.
+REMAINS = 0.1
+#: Standard deviation of a pixel, or the variances of a compressed file's rounding (see `shrinkage`).
+Noise = float | FloatArray
 
 
 def remove_known(
-    marked: FloatArray, mark: Mark, *, noise: float = PIXEL_NOISE
+    marked: FloatArray, mark: Mark, *, noise: Noise = PIXEL_NOISE
 ) -> tuple[FloatArray, BoolArray]:
     """(photograph, changed) from (h, w, 3) float32 `marked` in [0, 1] and a mark of the same size.
 
-    noise: standard deviation of a pixel of `marked`; `ROUNDING_NOISE` for a lossless file, more after JPEG.
-    What is wrong with a pixel is divided by `1 - alpha` too, so the blend weighs that variance against the
-    fill's. Outside `changed` the photograph is the input's own.
+    noise: standard deviation of a pixel of `marked`, `ROUNDING_NOISE` for a lossless file; of a compressed
+    one the variances of its rounding, (3, 8, 8), by which the inverse is cleaned. What is wrong with a pixel
+    is divided by `1 - alpha` too, so the blend weighs that variance against the fill's. Outside `changed`
+    the photograph is the input's own.
 
     >>> half = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32))
     >>> behind, changed = remove_known(np.full((4, 4, 3), 0.75, np.float32), half, noise=ROUNDING_NOISE)
@@ -35,15 +43,19 @@ def remove_known(
     """
     changed = np.asarray(mark.alpha > 0, bool)
     opaque = mark.alpha >= OPAQUE
-    kept = np.where(opaque, 1, 1 - mark.alpha)[..., None]
-    inverse = np.clip((marked - mark.alpha[..., None] * mark.rgb) / kept, 0, 1)
-    noisy = noise / kept[..., 0] > GOOD_LEVELS / 255
+    kept = np.where(opaque, 1, 1 - mark.alpha).astype(np.float32)[..., None]
+    inverse = np.clip((marked - mark.alpha[..., None] * mark.rgb) / kept, 0, 1).astype(np.float32)
+    if isinstance(noise, np.ndarray):
+        inverse = shrink_noise(inverse, kept[..., 0], changed, noise)
+        expected = REMAINS * float(np.sqrt(noise[0].mean())) / kept[..., 0] ** 2
+    else:
+        expected = noise / kept[..., 0]
+    noisy = expected > GOOD_LEVELS / 255
     if (changed & (noisy | opaque)).any():
         around = dilate(changed, 1)
         fill = fill_with_membrane(marked, around)
         variance = estimate_fill_variance(marked, around)
-        weight = np.where(noisy, variance / (variance + (noise / kept[..., 0]) ** 2), 1)
+        weight = np.where(noisy, variance / (variance + expected**2), 1)
         weight = np.where(opaque, 0, weight)[..., None]
-        inverse = weight * inverse + (1 - weight) * fill
-    behind = np.where(changed[..., None], inverse, marked)
-    return behind.astype(np.float32), changed
+        inverse = (weight * inverse + (1 - weight) * fill).astype(np.float32)
+    return np.where(changed[..., None], inverse, marked).astype(np.float32), changed
