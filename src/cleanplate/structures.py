@@ -186,13 +186,15 @@ class Placement:
 
     left, top: the mark's upper left corner in pixels of the photograph, fractions allowed, negative where it
     reaches over the edge. scale: a pixel of the mark covers so many of the photograph. score: how surely it
-    is there, in [0, 1].
+    is there, in [0, 1]. deviations: by how many standard deviations it stands out from all other places, 0
+    where it was not looked for among them.
     """
 
     left: float
     top: float
     scale: float = 1.0
     score: float = 1.0
+    deviations: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import numpy as np
 
 from cleanplate.detect.copies import WHOLE, Copies, find_copies, settle_copies
 from cleanplate.errors import TooLittleMemoryError
+from cleanplate.marks.files import ESTIMATED
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.judge import compare_visibility
 from cleanplate.remove.known import OPAQUE, Noise, remove_known
@@ -116,4 +117,4 @@ def _estimate(photo: Photo, copies: Copies, mask: BoolArray) -> Mark:
     laid = copies.lay(premultiplied, photo.height, photo.width)
     alpha = np.where(laid[..., 3] >= LEAST_OPACITY, np.clip(laid[..., 3], 0, 1), 0).astype(np.float32)
     rgb = np.clip(laid[..., :3] / np.maximum(laid[..., 3:], 1e-4), 0, 1)
-    return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), "estimated")
+    return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), ESTIMATED)
