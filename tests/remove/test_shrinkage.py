@@ -8,7 +8,7 @@ import pytest
 from cleanplate.marks.composite import PlacedMark, composite
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.remove import shrinkage
-from cleanplate.remove.known import remove_known
+from cleanplate.remove.known import Compression, remove_known
 from cleanplate.remove.shrinkage import shrink_noise, spread_evenly, spread_rounding
 from cleanplate.structures import FloatArray, Mark
 from tests.remove.scenes import letters, photograph
@@ -33,7 +33,7 @@ def _error(result: FloatArray, clean: FloatArray, mark: Mark) -> float:
 @pytest.mark.parametrize(("opacity", "quality"), [(0.3, 92), (0.6, 92), (0.6, 82), (0.8, 88)])
 def test_it_is_better_than_the_plain_inverse_and_than_the_blend_alone(opacity: float, quality: int) -> None:
     clean, stored, mark = _store(opacity, quality)
-    cleaned = _error(remove_known(stored, mark, noise=ROUNDING)[0], clean, mark)
+    cleaned = _error(remove_known(stored, mark, noise=Compression(ROUNDING))[0], clean, mark)
     assert cleaned < 0.8 * _error(remove_known(stored, mark, noise=0.0)[0], clean, mark)
     assert cleaned < _error(remove_known(stored, mark)[0], clean, mark)
 

@@ -20,7 +20,7 @@ from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, remove_known
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Compression, Noise, remove_known
 from cleanplate.remove.shrinkage import spread_evenly, spread_rounding
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
@@ -61,8 +61,8 @@ def guess_noise(photo: Photo) -> Noise:
         return ROUNDING_NOISE
     steps = photo.quantisation
     if steps is None:
-        return spread_evenly(PIXEL_NOISE)
-    return spread_rounding(steps.luma, steps.chroma, steps.halved)
+        return Compression(spread_evenly(PIXEL_NOISE))
+    return Compression(spread_rounding(steps.luma, steps.chroma, steps.halved), steps.halved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class KnownMarks:
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
-        return f"known:2-{digest.hexdigest()[:16]}"
+        return f"known:3-{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
@@ -153,14 +153,15 @@ def _take_one(
         return None
     layer, box = placed
     marked = np.ascontiguousarray(rgb[box.slices])
-    behind, changed = remove_known(marked, layer, noise=noise)
+    behind, changed = remove_known(marked, layer, noise=noise, origin=(box.left, box.top))
     visible = compare_visibility(marked, behind, layer, changed)
     if visible > (MOST_VISIBLE_CLEAR if fit.is_clear else MOST_VISIBLE) and not sure:
         return None
     peak = np.iinfo(result.dtype).max
     rgb[box.slices] = behind
     result[box.slices][changed] = np.rint(np.clip(behind[changed], 0, 1) * peak).astype(result.dtype)
-    opacity[box.slices] = np.maximum(opacity[box.slices], layer.alpha)
+    seen = np.where(changed, np.maximum(layer.alpha, LEAST_OPACITY), 0)
+    opacity[box.slices] = np.maximum(opacity[box.slices], seen)
     opaque = float(np.percentile(layer.alpha[changed], 90))
     method = Method.FILLED if opaque >= OPAQUE else Method.UNBLENDED
     return Region(_find_box(changed, box), method, round(opaque, 4), round(1 - min(1.0, visible), 4))

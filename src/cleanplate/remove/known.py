@@ -5,9 +5,12 @@ The mark lies where it belongs already: its planes have the photograph's (or cro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cleanplate.remove.estimate import PIXEL_NOISE
+from cleanplate.remove.halving import Halving, invert_halved
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
 from cleanplate.remove.shrinkage import shrink_noise
 from cleanplate.structures import BoolArray, FloatArray, Mark
@@ -22,38 +25,56 @@ GOOD_LEVELS = 1.0
 #: mark lets through: where more of it is dropped, more of the photograph is. Source: 0.04 to 0.16 on 24
 #: folders of training photographs, JPEG 85 and 92, opacity 0.3 to 0.8.
 REMAINS = 0.1
-#: Standard deviation of a pixel, or the variances of a compressed file's rounding (see `shrinkage`).
-Noise = float | FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Compression:
+    """What compression did to a file. rounding: the variances of its rounding, (3, 8, 8), see `shrinkage`.
+    halved: whether its colours have half the resolution, (across, down).
+    """
+
+    rounding: FloatArray
+    halved: tuple[bool, bool] = (False, False)
+
+
+#: Standard deviation of a pixel, or what a file's compression did to it.
+Noise = float | Compression
 
 
 def remove_known(
-    marked: FloatArray, mark: Mark, *, noise: Noise = PIXEL_NOISE
+    marked: FloatArray, mark: Mark, *, noise: Noise = PIXEL_NOISE, origin: tuple[int, int] = (0, 0)
 ) -> tuple[FloatArray, BoolArray]:
     """(photograph, changed) from (h, w, 3) float32 `marked` in [0, 1] and a mark of the same size.
 
     noise: standard deviation of a pixel of `marked`, `ROUNDING_NOISE` for a lossless file; of a compressed
-    one the variances of its rounding, (3, 8, 8), by which the inverse is cleaned. What is wrong with a pixel
-    is divided by `1 - alpha` too, so the blend weighs that variance against the fill's. Outside `changed`
-    the photograph is the input's own.
+    one what its compression did, by which the inverse is cleaned. What is wrong with a pixel is divided by
+    `1 - alpha` too, so the blend weighs that variance against the fill's. Outside `changed` the photograph
+    is the input's own. origin: (left, top) of `marked` on the photograph.
 
     >>> half = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32))
     >>> behind, changed = remove_known(np.full((4, 4, 3), 0.75, np.float32), half, noise=ROUNDING_NOISE)
     >>> float(behind[0, 0, 0]), bool(changed.all())
     (0.5, True)
     """
-    changed = np.asarray(mark.alpha > 0, bool)
     opaque = mark.alpha >= OPAQUE
-    kept = np.where(opaque, 1, 1 - mark.alpha).astype(np.float32)[..., None]
-    inverse = np.clip((marked - mark.alpha[..., None] * mark.rgb) / kept, 0, 1).astype(np.float32)
-    if isinstance(noise, np.ndarray):
-        inverse = shrink_noise(inverse, kept[..., 0], changed, noise)
-        expected = REMAINS * float(np.sqrt(noise[0].mean())) / kept[..., 0] ** 2
+    kept = np.where(opaque, 1, 1 - mark.alpha).astype(np.float32)
+    added = mark.alpha[..., None] * mark.rgb
+    if isinstance(noise, Compression):
+        halving = Halving(noise.halved, *origin)
+        inverse, changed = invert_halved(marked, mark.alpha, added, halving)
+        expected = REMAINS * float(np.sqrt(noise.rounding[0].mean())) / kept**2
     else:
-        expected = noise / kept[..., 0]
+        inverse = np.clip((marked - added) / kept[..., None], 0, 1).astype(np.float32)
+        changed = np.asarray(mark.alpha > 0, bool)
+        expected = noise / kept
     noisy = expected > GOOD_LEVELS / 255
-    if (changed & (noisy | opaque)).any():
-        around = dilate(changed, 1)
-        fill = fill_with_membrane(marked, around)
+    needs_fill = bool((changed & (noisy | opaque)).any())
+    around = dilate(changed, 1)
+    fill = fill_with_membrane(marked, around) if needs_fill else marked
+    inverse = np.where(opaque[..., None], fill, inverse).astype(np.float32)
+    if isinstance(noise, Compression):
+        inverse = shrink_noise(inverse, kept, changed, noise.rounding)
+    if needs_fill:
         variance = estimate_fill_variance(marked, around)
         weight = np.where(noisy, variance / (variance + expected**2), 1)
         weight = np.where(opaque, 0, weight)[..., None]
