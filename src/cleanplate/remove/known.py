@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cleanplate.marks.files import ESTIMATED, FIXED_SIZE
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.halving import Halving, invert_halved
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
@@ -61,7 +62,8 @@ def remove_known(
     added = mark.alpha[..., None] * mark.rgb
     if isinstance(noise, Compression):
         halving = Halving(noise.halved, *origin)
-        inverse, changed = invert_halved(marked, mark.alpha, added, halving)
+        is_stored = mark.kind in (ESTIMATED, FIXED_SIZE)
+        inverse, changed = invert_halved(marked, mark.alpha, added, halving, is_stored=is_stored)
         expected = REMAINS * float(np.sqrt(noise.rounding[0].mean())) / kept**2
     else:
         inverse = np.clip((marked - added) / kept[..., None], 0, 1).astype(np.float32)
