@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cleanplate.detect.mask import cover_share
-from cleanplate.detect.match import find_mark, find_near
+from cleanplate.detect.match import MOST_SCALE, find_mark, find_near
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
@@ -51,8 +51,9 @@ MOST_VISIBLE, MOST_VISIBLE_CLEAR = 0.6, 1.0
 CONTEXT_PX = 32
 #: Files in these formats keep pixels as they are.
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-#: Host bytes by pixel: the photograph as floats, its fields, the masks.
-BYTES_BY_PIXEL = 40
+#: Host bytes by pixel of a photograph (itself as floats, its fields, the masks), and by pixel under a mark:
+#: what the inverse and its cleaning take. Source: traced on 0.8 megapixel, under large and small marks.
+BYTES_BY_PIXEL, BYTES_BY_MARKED_PIXEL = 40, 110
 
 
 def guess_noise(photo: Photo) -> Noise:
@@ -111,9 +112,16 @@ class KnownMarks:
                 items=photos,
                 shape=lambda batch, _tile: (batch, 3, 8, 8),
                 run=lambda items, _tile: [self._take_off(photo) for photo in items],
-                item_bytes=BYTES_BY_PIXEL * max(photo.width * photo.height for photo in photos),
+                item_bytes=max(self._count_bytes(photo) for photo in photos),
             )
         )
+
+    def _count_bytes(self, photo: Photo) -> int:
+        """Host bytes that a photograph takes at most."""
+        area = photo.width * photo.height
+        growths = [1 if mark.kind == FIXED_SIZE else MOST_SCALE**2 for mark in self.marks]
+        largest = max(growth * mark.alpha.size for growth, mark in zip(growths, self.marks, strict=True))
+        return int(BYTES_BY_PIXEL * area + BYTES_BY_MARKED_PIXEL * min(area, 2 * largest))
 
     def _take_off(self, photo: Photo) -> Taken | None:
         peak = np.float32(np.iinfo(photo.rgb.dtype).max)
