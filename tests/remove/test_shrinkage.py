@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cleanplate.marks.composite import PlacedMark, composite
+from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.remove import shrinkage
 from cleanplate.remove.known import Compression, remove_known
@@ -83,3 +86,13 @@ def test_colour_at_half_the_resolution_is_rounded_at_the_lower_half_of_the_frequ
     whole = spread_rounding(steps, steps, (False, False))
     assert np.array_equal(whole[0], whole[1])
     assert halved[1].mean() == pytest.approx(whole[1].mean(), rel=0.02)
+
+
+def test_an_estimated_mark_is_blended_further_towards_the_fill() -> None:
+    clean, stored, mark = _store(0.8, 85)
+    wrong = Mark(np.clip(mark.alpha * np.float32(1.05), 0, 0.95), mark.rgb)
+    errors = [
+        _error(remove_known(stored, replace(wrong, kind=kind), noise=Compression(ROUNDING))[0], clean, mark)
+        for kind in (FIXED_SIZE, "given")
+    ]
+    assert errors[0] < errors[1]
