@@ -110,6 +110,19 @@ def _stretch(start: int, end: int, limit: int, step_px: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, eq=False)
+class Quantisation:
+    """Steps that a JPEG file rounded the coefficients of its 8 x 8 blocks to, in grey levels.
+
+    luma, chroma: (8, 8) float32, frequencies downwards by rows, across by columns. halved: whether colour was
+    kept at half the resolution, (across, down).
+    """
+
+    luma: FloatArray
+    chroma: FloatArray
+    halved: tuple[bool, bool]
+
+
+@dataclass(frozen=True, eq=False)
 class Photo:
     """A photograph as it was read.
 
@@ -118,12 +131,14 @@ class Photo:
     container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
         opaque to every other layer.
     asked_again: whether it will be looked at a second time: what is found in it is then worth keeping.
+    quantisation: how coarsely a JPEG file was rounded; None for other formats.
     """
 
     path: Path
     rgb: RgbArray
     container: Any
     asked_again: bool = False
+    quantisation: Quantisation | None = None
 
     @property
     def height(self) -> int:
@@ -171,13 +186,15 @@ class Placement:
 
     left, top: the mark's upper left corner in pixels of the photograph, fractions allowed, negative where it
     reaches over the edge. scale: a pixel of the mark covers so many of the photograph. score: how surely it
-    is there, in [0, 1].
+    is there, in [0, 1]. deviations: by how many standard deviations it stands out from all other places, 0
+    where it was not looked for among them.
     """
 
     left: float
     top: float
     scale: float = 1.0
     score: float = 1.0
+    deviations: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from cleanplate.detect.consistent import (
     shrink_together,
 )
 from cleanplate.detect.gather import Window, gather_around, lay_on_each_other, locate_anywhere, locate_near
-from cleanplate.detect.outlines import draw_field
+from cleanplate.detect.outlines import COLOURS, draw_field
 from cleanplate.marks import PlacedMark, composite
 from cleanplate.structures import FloatArray
 from tests.engine.sharing import cut_photograph, draw_mark
@@ -43,6 +43,33 @@ def test_a_shared_outline_is_found_where_it_is() -> None:
 def test_photographs_that_share_nothing_have_none() -> None:
     clean = [np.rint(cut_photograph(number) * 255).astype(np.uint8) for number in range(10)]
     assert find_consistent(clean, [Rule((1.0, 1.0))]) is None
+
+
+def draw_tinted(count: int) -> list[np.ndarray]:
+    """Photographs under a mark that is as light as what is behind it: it changes their colour alone."""
+    pictures = []
+    for number in range(count):
+        clean = cut_photograph(number)
+        shape = draw_mark().alpha
+        alpha = np.zeros(clean.shape[:2], np.float32)
+        alpha[120 : 120 + shape.shape[0], 60 : 60 + shape.shape[1]] = 0.6 * (shape > 0.3)
+        tint = clean.mean(axis=2, keepdims=True) + np.array([0.3, -0.3, 0.0], np.float32)
+        marked = clean * (1 - alpha[..., None]) + alpha[..., None] * tint
+        marked += (clean.mean(axis=2) - marked.mean(axis=2))[..., None]
+        pictures.append(np.rint(np.clip(marked, 0, 1) * 255).astype(np.uint8))
+    return pictures
+
+
+def test_an_outline_that_shows_in_colours_only_is_found_and_located() -> None:
+    photographs = draw_tinted(10)
+    found = find_consistent(photographs, [Rule((1.0, 1.0))])
+    assert found is not None
+    assert found.manner in COLOURS
+    assert abs(found.box.left - 60) < 10
+    there = found.place(200, 280)
+    located = [locate_near(p, found.field, there, 3, found.manner) for p in photographs]
+    assert sum(place is not None and (place.left, place.top) == there for place in located) >= 8
+    assert sum(locate_near(p, found.field, there, 3) is not None for p in photographs) < 5
 
 
 def test_sizes_decide_which_rules_could_matter() -> None:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from cleanplate.errors import UsageError
 from cleanplate.marks import read_mark, write_mark
+from cleanplate.marks.files import ESTIMATED, FIXED_SIZE
 from cleanplate.structures import Mark
 
 
@@ -53,3 +54,10 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
         read_mark(tmp_path / "mark.png")
     with pytest.raises(UsageError, match="cannot be read"):
         read_mark(tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize("kind", [FIXED_SIZE, ESTIMATED])
+def test_what_is_known_of_an_estimated_mark_is_kept_in_its_file(tmp_path, kind):
+    mark = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind)
+    write_mark(mark, tmp_path / "mark.png")
+    assert read_mark(tmp_path / "mark.png").kind == kind

@@ -15,7 +15,7 @@ from cleanplate.detect.mask import detect_from_probability
 from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
-from cleanplate.models.request import Attempt, plainly
+from cleanplate.models.request import Attempt, Request, plainly
 from cleanplate.pipeline.known import KnownMarks
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
@@ -141,6 +141,20 @@ def test_a_dry_run_says_what_it_would_do() -> None:
     assert result.verdict is Verdict.REPAIRED
     assert np.array_equal(result.rgb, photo.rgb)
     assert result.first.share > 0
+
+
+def test_more_memory_is_asked_for_where_much_lies_under_the_mark() -> None:
+    asked: list[int] = []
+
+    def ask(request: Request) -> list[object]:
+        asked.append(request.item_bytes)
+        return plainly(request)
+
+    photo = Photo(Path("b.jpg"), clean(), None)
+    wide = Mark(np.full((500, 500), 0.4, np.float32), np.ones((500, 500, 3), np.float32))
+    for known in (mark(), wide):
+        KnownMarks((known,)).take_off([photo], ask)  # type: ignore[arg-type]  # an attempt is generic
+    assert 40 * 512 * 512 < asked[0] < asked[1] == 150 * 512 * 512
 
 
 def test_what_the_marks_hold_is_part_of_the_fingerprint() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cleanplate.marks.composite import PlacedMark, composite
+from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark, scale_mark
-from cleanplate.remove.stamped import fit_mark, scale_opacity
+from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import FloatArray, Mark, Placement
 from tests.remove.scenes import letters, photograph
 
@@ -53,6 +56,27 @@ def test_where_the_mark_is_not_nothing_speaks_for_it() -> None:
     fit = fit_mark(photograph(300, 380), _mark(), Placement(60, 70))
     assert fit is not None
     assert not fit.is_there
+
+
+def test_where_a_place_stands_out_from_all_others_little_evidence_is_enough() -> None:
+    hidden, clear = Placement(0, 0, deviations=7.0), Placement(0, 0, deviations=9.5)
+    assert not Fit(hidden, 1.0, 0.2).is_there
+    assert Fit(clear, 1.0, 0.2).is_there
+    assert not Fit(clear, 1.0, 0.0).is_there
+    assert not Fit(clear, 1.75, 0.2).is_there
+    assert Fit(hidden, 1.0, 0.5).is_there
+
+
+def test_of_an_estimated_mark_an_unusual_opacity_is_hardly_believed() -> None:
+    there = scale_opacity(_mark(), 0.5)
+    marked = _put(there, Placement(60, 70))
+    noisy = np.clip(marked + np.random.default_rng(0).normal(0, 0.3, marked.shape), 0, 1).astype(np.float32)
+    given, estimated = (
+        fit_mark(noisy, replace(_mark(), kind=kind), Placement(60, 70)) for kind in ("given", FIXED_SIZE)
+    )
+    assert given is not None
+    assert estimated is not None
+    assert abs(np.log(estimated.factor)) < abs(np.log(given.factor))
 
 
 def test_outside_the_photograph_there_is_nothing_to_fit() -> None:

@@ -108,7 +108,8 @@ def print_scores(scores: list[FolderScore]) -> None:
 
     table = Table(title="PSNR inside the mark, dB", box=box.SIMPLE)
     names = ("photographs", "kind", "place", "opacity", "input", "Telea, true mask", "without", "result",
-             "true mark", "worse", "missed", "clean touched", "within 1/2 px", "survey s")  # fmt: skip
+             "true mark", "cleaned", "worse", "missed", "clean touched", "within 1/2 px",
+             "survey s")  # fmt: skip
     for name in names:
         table.add_column(name, justify="left" if name in ("kind", "place") else "right")
     for score in scores:
@@ -118,7 +119,10 @@ def print_scores(scores: list[FolderScore]) -> None:
             score.options.kind,
             score.options.place,
             f"{score.opacity:.2f}",
-            *(f"{score.decibels[way]:.1f}" for way in ("input", "telea", "single", "result", "exact")),
+            *(
+                f"{score.decibels[way]:.1f}"
+                for way in ("input", "telea", "single", "result", "exact", "cleaned")
+            ),
             f"{score.worse}/{score.marked}",
             f"{score.missed}/{score.marked}",
             f"{score.touched}/{score.clean}",
@@ -129,6 +133,6 @@ def print_scores(scores: list[FolderScore]) -> None:
     console.print(table)
     console.print(
         "without: the program with --shared-mark off. true mark: inverted where it lies, with its opacity "
-        "known on every photograph. worse: than without. missed: as it came. within 1/2 px: of the places at "
-        "which the true mark is found."
+        "known on every photograph; cleaned: of what compression's rounding grew to. worse: than without. "
+        "missed: as it came. within 1/2 px: of the places at which the true mark is found."
     )

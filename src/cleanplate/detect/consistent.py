@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.detect.outlines import draw_field
+from cleanplate.detect.outlines import COLOURS, Manner, draw_field
 from cleanplate.structures import BoolArray, Box, FloatArray
 
 #: The longer edge of photographs while they are compared.
@@ -56,7 +56,7 @@ class Consistent:
     """A shared outline. rule: how it was found. box: where it lies on the canvas of all photographs.
 
     canvas: (height, width). field: (h, w, 2) in the box, zero where it is not coherent. strength: how much of
-    the fields' length is left in their mean, squared.
+    the fields' length is left in their mean, squared. manner: how fields were drawn, in grey or in a colour.
     """
 
     rule: Rule
@@ -64,6 +64,7 @@ class Consistent:
     canvas: tuple[int, int]
     field: FloatArray
     strength: float
+    manner: Manner
 
     def place(self, height: int, width: int) -> tuple[int, int]:
         """(left, top) of the box on a photograph of this size, at the size that it was compared in."""
@@ -105,14 +106,29 @@ def shrink(photo_u8: NDArray[np.uint8], by: float) -> NDArray[np.uint8]:
 def find_consistent(photos_u8: Sequence[NDArray[np.uint8]], rules: Sequence[Rule]) -> Consistent | None:
     """The outline that most of the photographs share under one of the rules, or None.
 
-    photos_u8: (H, W, 3) uint8, at the size in which they are compared, which `rules` must agree with.
+    photos_u8: (H, W, 3) uint8, at the size in which they are compared, which `rules` must agree with. Where
+    nothing shows in grey, a mark that is as light as what is behind it may have an outline in colours.
     """
-    fields = [draw_field(photo.astype(np.float32) / np.float32(255)) for photo in photos_u8]
+    for manners in ((Manner(),), COLOURS):
+        best: Consistent | None = None
+        for manner in manners:
+            found = _find_in_manner(photos_u8, rules, manner)
+            if found is not None and (best is None or found.strength > best.strength):
+                best = found
+        if best is not None:
+            return best
+    return None
+
+
+def _find_in_manner(
+    photos_u8: Sequence[NDArray[np.uint8]], rules: Sequence[Rule], manner: Manner
+) -> Consistent | None:
+    fields = [draw_field(photo.astype(np.float32) / np.float32(255), manner) for photo in photos_u8]
     squares = [_square(field) for field in fields]
     canvas = (min(f.shape[0] for f in fields), min(f.shape[1] for f in fields))
     best: Consistent | None = None
     for rule in rules:
-        found = _judge(fields, squares, canvas, rule)
+        found = _judge(fields, squares, canvas, rule, manner)
         if found is not None and (best is None or found.strength > best.strength):
             best = found
     return best
@@ -187,7 +203,11 @@ def cover_outline(outline: BoolArray, close_px: int, grow_px: int) -> BoolArray:
 
 
 def _judge(
-    fields: Sequence[FloatArray], squares: Sequence[FloatArray], canvas: tuple[int, int], rule: Rule
+    fields: Sequence[FloatArray],
+    squares: Sequence[FloatArray],
+    canvas: tuple[int, int],
+    rule: Rule,
+    manner: Manner,
 ) -> Consistent | None:
     total = np.zeros((*canvas, 2), np.float32)
     energy = np.zeros(canvas, np.float32)
@@ -202,7 +222,7 @@ def _judge(
     rows, columns = np.nonzero(outline)
     box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     mean = np.where(outline[..., None], total / len(fields), 0)[box.slices]
-    return Consistent(rule, box, canvas, np.ascontiguousarray(mean, np.float32), strength)
+    return Consistent(rule, box, canvas, np.ascontiguousarray(mean, np.float32), strength, manner)
 
 
 def _tell_chance(total: FloatArray, energy: FloatArray, count: int) -> BoolArray:

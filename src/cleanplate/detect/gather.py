@@ -6,7 +6,7 @@ Pure: arrays in, places and crops out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ from cleanplate.detect.outlines import (
 )
 from cleanplate.structures import BoolArray, FloatArray
 
+#: Outlines are looked at in grey, unless it is said otherwise.
+GREY = Manner()
 #: A photograph carries the outline where its cosine is at least so much, or, looked for everywhere, stands
 #: out from all other places by so many standard deviations.
 LEAST_COSINE = 0.3
@@ -47,13 +49,17 @@ class Place:
 
 
 def locate_near(
-    photo_u8: NDArray[np.uint8], outline: FloatArray, expected: tuple[int, int], reach_px: int
+    photo_u8: NDArray[np.uint8],
+    outline: FloatArray,
+    expected: tuple[int, int],
+    reach_px: int,
+    manner: Manner = GREY,
 ) -> Place | None:
-    """The outline, (h, w, 2), at about an expected (left, top), or None."""
+    """The outline, (h, w, 2), at about an expected (left, top), or None. manner: in which it was drawn."""
     height, width = outline.shape[:2]
     left, top = expected[0] - reach_px, expected[1] - reach_px
     window = cut_window(photo_u8, left, top, width + 2 * reach_px, height + 2 * reach_px)
-    cosine = correlate(draw_field(window.astype(np.float32) / np.float32(255)), outline)
+    cosine = correlate(draw_field(window.astype(np.float32) / np.float32(255), manner), outline)
     row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
     found = Place(left + column, top + row, float(cosine[row, column]))
     return found if found.cosine >= LEAST_COSINE else None
@@ -122,13 +128,16 @@ class Laid:
     is_cut: bool
 
 
-def lay_on_each_other(windows: Sequence[Window], reach_px: int, *, whole: bool) -> Laid:
+def lay_on_each_other(
+    windows: Sequence[Window], reach_px: int, *, whole: bool, manner: Manner = GREY
+) -> Laid:
     """Pieces of photographs, aligned. Windows that do not fit the others are left out.
 
     windows: of one size, each off by up to `reach_px`; crops are smaller by that on every side.
-    whole: whether marks were put at whole pixels, so that windows are only moved by those.
+    whole: whether marks were put at whole pixels, so that windows are only moved by those. manner: in which
+    their outline shows.
     """
-    fields = [window.draw_field(Manner(soft=CLOSE_SOFT)) for window in windows]
+    fields = [window.draw_field(replace(manner, soft=CLOSE_SOFT)) for window in windows]
     height, width = fields[0].shape[0] - 2 * reach_px, fields[0].shape[1] - 2 * reach_px
     offsets = [(float(reach_px), float(reach_px))] * len(fields)
     cosines = [1.0] * len(fields)

@@ -91,7 +91,7 @@ def find_mark(
     peak = _search(rgb, trimmed, least_deviations, other_scales=other_scales)
     if peak is None:
         return []
-    best = refine_place(rgb, trimmed, peak.place, peak.manner)
+    best = replace(refine_place(rgb, trimmed, peak.place, peak.manner), deviations=peak.deviations)
     found = [best, *(_find_others(rgb, trimmed, best, peak.manner) if several else [])]
     return [_move(place, -left, -top) for place in found]
 

@@ -12,6 +12,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from cleanplate.device.memory import StagingUse
@@ -213,7 +214,7 @@ class SupervisedOwner:
         worker = self._find_worker()
         began = time.perf_counter()
         # Its container is for writing only, and need not travel.
-        sent = [Photo(path=photo.path, rgb=photo.rgb, container=None) for photo in photos]
+        sent = [replace(photo, container=None, asked_again=False) for photo in photos]
         reply = worker.ask(RepairBatch(sent, self._read_situation()), shared=[photo.rgb for photo in photos])
         wall = time.perf_counter() - began
         self.peak_bytes = larger_of(self.peak_bytes, reply.peak_bytes)

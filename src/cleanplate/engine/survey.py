@@ -36,7 +36,7 @@ from cleanplate.detect.gather import (
     locate_near,
     resize_window,
 )
-from cleanplate.detect.outlines import draw_field
+from cleanplate.detect.outlines import Manner, draw_field
 from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
@@ -96,6 +96,11 @@ class _Lead:
     expected: Consistent | None
     own_px: float
 
+    @property
+    def manner(self) -> Manner:
+        """How outlines are drawn."""
+        return Manner() if self.expected is None else self.expected.manner
+
     def factor(self, height: int, width: int) -> float:
         """What a photograph of this size is scaled by."""
         if self.scaled is None:
@@ -107,7 +112,8 @@ class _Lead:
         if self.expected is None:
             field = draw_field(small_u8.astype(np.float32) / np.float32(255))
             return locate_anywhere(field, self.outline)
-        return locate_near(small_u8, self.outline, self.expected.place(*small_u8.shape[:2]), reach_px=3)
+        place = self.expected.place(*small_u8.shape[:2])
+        return locate_near(small_u8, self.outline, place, reach_px=3, manner=self.manner)
 
 
 def find_shared_mark(
@@ -302,7 +308,8 @@ class _Gatherer:
             windows.append(self._cut(photo.rgb_u8, place, by, reach_px))
         if self.is_stopping() or len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
-        laid = lay_on_each_other(windows, reach_px, whole=self.lead.scaled is None)
+        manner, whole = self.lead.manner, self.lead.scaled is None
+        laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
         enough = len(laid.crops) >= LEAST_SHARING and laid.mask.any()
         return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut) if enough else None
 

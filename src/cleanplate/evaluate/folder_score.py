@@ -1,7 +1,8 @@
 """Scoring the repair of folders whose photographs share a mark.
 
 Beside the program's result stand the input, Telea's fill under the true mask, the inverse of the true mark
-(laid where it lies, with its opacity known on every photograph) and the program without the shared mark.
+(laid where it lies, with its opacity known on every photograph; plainly, and cleaned as the program does it)
+and the program without the shared mark.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from cleanplate.evaluate.folders import DrawnFolder, FolderOptions, FolderPhoto,
 from cleanplate.evaluate.triples import read_picture
 from cleanplate.marks import Assets
 from cleanplate.metrics import masked_psnr
+from cleanplate.pipeline.known import guess_noise
 from cleanplate.remove.inpaint import fill_with_telea
 from cleanplate.remove.known import remove_known
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import FloatArray, Mark
 
 #: The ways that are compared, in the table's order.
-WAYS = ("input", "telea", "single", "result", "exact")
+WAYS = ("input", "telea", "single", "result", "exact", "cleaned")
 #: Opacities of the true mark that are inverted.
 LEAST_OPACITY = 0.01
 #: A photograph counts as worse than without the shared mark from so many decibels on.
@@ -118,7 +120,8 @@ def _score_photo(
         _to_u8(fill_with_telea(given, inside)),
         read_picture(single),
         result,
-        _to_u8(remove_known(given, laid)[0]),
+        _to_u8(remove_known(given, laid, noise=0.0)[0]),
+        _to_u8(remove_known(given, laid, noise=guess_noise(photo.read()))[0]),
     )
     return [masked_psnr(picture, truth, inside) for picture in pictures]
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import InvalidSettingError
 from cleanplate.evaluate.triples import read_picture
+from cleanplate.images.read import read
 from cleanplate.marks import Assets, draw
 from cleanplate.marks.place import place_mark, scale_mark
 from cleanplate.marks.sample import encode_jpeg
-from cleanplate.structures import BoolArray, Box, FloatArray, Mark, Placement
+from cleanplate.structures import BoolArray, Box, FloatArray, Mark, Photo, Placement
 
 Place = Literal["same", "anchored", "jittered", "scaled"]
 PLACES: tuple[str, ...] = get_args(Place)
@@ -32,6 +33,8 @@ LONG_PX = (440, 1400)
 WIDTH_SHARE = (0.28, 0.5)
 MARGIN_SHARE = 0.04
 JITTER_PX = 40
+#: Photographs are no larger.
+MOST_MEGAPIXELS = 200.0
 #: A pixel counts as marked above this opacity.
 INSIDE = 0.02
 
@@ -79,6 +82,10 @@ class FolderPhoto:
         """(h, w, 3) uint8: the photograph without the mark."""
         picture = _enlarge(read_picture(self.source), self.box)
         return np.ascontiguousarray(picture[self.box.slices])
+
+    def read(self) -> Photo:
+        """The file."""
+        return read(self.path, max_megapixels=MOST_MEGAPIXELS)
 
     def lay(self, mark: Mark) -> tuple[FloatArray, FloatArray]:
         """(alpha (h, w), colour (h, w, 3)) of the mark as it lies on this photograph."""

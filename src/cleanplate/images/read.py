@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import UnreadablePhotoError, UnsupportedPhotoError
+from cleanplate.images.coding import read_quantisation
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.container import Container
 from cleanplate.images.formats import avif, bmp, heif, jpeg, png, tiff, webp
@@ -46,7 +47,12 @@ def read(path: Path, *, max_megapixels: float) -> Photo:
         raise UnsupportedPhotoError(path, f"{format} files cannot be stored as they came", CONVERT)
     container = decode(File(path=path, data=data, max_megapixels=max_megapixels))
     rgb = samples_to_rgb(container.samples, container.metadata.icc)
-    return Photo(path=path, rgb=to_upright(rgb, container.orientation), container=container)
+    return Photo(
+        path=path,
+        rgb=to_upright(rgb, container.orientation),
+        container=container,
+        quantisation=read_quantisation(container),
+    )
 
 
 def _load(path: Path) -> bytes:

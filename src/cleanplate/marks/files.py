@@ -13,6 +13,8 @@ from cleanplate.structures import Mark
 
 #: A mark's kind where it lies on photographs in its own size only, and where its file says so.
 FIXED_SIZE = "fixed size"
+#: A mark's kind where it was worked out from photographs that carry it in several sizes.
+ESTIMATED = "estimated"
 _NOTE = "cleanplate"
 
 
@@ -35,7 +37,7 @@ def read_mark(path: Path) -> Mark:
     return Mark(
         alpha=np.ascontiguousarray(rgba[..., 3]),
         rgb=np.ascontiguousarray(rgba[..., :3]),
-        kind=FIXED_SIZE if note == FIXED_SIZE else "given",
+        kind=note if note in (FIXED_SIZE, ESTIMATED) else "given",
     )
 
 
@@ -48,8 +50,8 @@ def encode_mark(mark: Mark) -> bytes:
     """A mark as the bytes of such a file; the same mark gives the same bytes."""
     rgba = np.dstack([mark.rgb, mark.alpha])
     notes = PngImagePlugin.PngInfo()
-    if mark.kind == FIXED_SIZE:
-        notes.add_text(_NOTE, FIXED_SIZE)
+    if mark.kind in (FIXED_SIZE, ESTIMATED):
+        notes.add_text(_NOTE, mark.kind)
     stream = io.BytesIO()
     picture = Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8))
     picture.save(stream, format="PNG", pnginfo=notes)

@@ -14,9 +14,10 @@ import numpy as np
 
 from cleanplate.detect.copies import WHOLE, Copies, find_copies, settle_copies
 from cleanplate.errors import TooLittleMemoryError
+from cleanplate.marks.files import ESTIMATED
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, remove_known
+from cleanplate.remove.known import OPAQUE, Noise, remove_known
 from cleanplate.remove.shared import estimate_shared_mark
 from cleanplate.structures import BoolArray, Detection, Mark, Method, Photo, Region, RgbArray
 
@@ -42,13 +43,13 @@ class TakenPattern:
 
 
 def take_off_patterns(
-    photos: Sequence[Photo], found: Sequence[Detection], attempt: Attempt, noise: Sequence[float]
+    photos: Sequence[Photo], found: Sequence[Detection], attempt: Attempt, noise: Sequence[Noise]
 ) -> list[TakenPattern | Exception | None]:
     """For each photograph what it is without its tiled mark, None where there is none or it would be seen.
 
     None too where there is too little memory to work it out.
 
-    found: what a detector says of each. noise: standard deviation of a pixel of each, as in `remove/known`.
+    found: what a detector says of each. noise: of each, as in `remove/known`.
     """
     places = [
         place for place, detection in enumerate(found) if _count_pieces(detection.mask) >= FEWEST_PIECES
@@ -76,7 +77,7 @@ def _count_pieces(mask: BoolArray) -> int:
     return int(cv2.connectedComponents(mask.astype(np.uint8))[0]) - 1
 
 
-def take_off_pattern(photo: Photo, found: Detection, noise: float) -> TakenPattern | None:
+def take_off_pattern(photo: Photo, found: Detection, noise: Noise) -> TakenPattern | None:
     """One photograph without its tiled mark, None where there is none or it would be seen."""
     repeated = find_copies(np.asarray(found.probability, np.float32))
     if repeated is None:
@@ -116,4 +117,4 @@ def _estimate(photo: Photo, copies: Copies, mask: BoolArray) -> Mark:
     laid = copies.lay(premultiplied, photo.height, photo.width)
     alpha = np.where(laid[..., 3] >= LEAST_OPACITY, np.clip(laid[..., 3], 0, 1), 0).astype(np.float32)
     rgb = np.clip(laid[..., :3] / np.maximum(laid[..., 3:], 1e-4), 0, 1)
-    return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), "estimated")
+    return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), ESTIMATED)

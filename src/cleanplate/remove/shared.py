@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cleanplate.marks.files import ESTIMATED
 from cleanplate.remove.gradients import accumulate, measure_scale, solve
 from cleanplate.remove.regression import LEAST_KEPT, regress_on_fills
 from cleanplate.structures import BoolArray, FloatArray, Mark
@@ -79,4 +80,4 @@ def to_mark(added: FloatArray, kept: FloatArray) -> Mark:
     least = np.clip(added.max(axis=2), 0, 1)
     alpha = np.where(np.maximum(alpha, least) < LEAST_OPACITY, 0, np.maximum(alpha, least))
     rgb = np.where(alpha[..., None] > 0, np.clip(added / np.maximum(alpha, 1e-3)[..., None], 0, 1), 0)
-    return Mark(alpha=alpha.astype(np.float32), rgb=rgb.astype(np.float32), kind="estimated")
+    return Mark(alpha=alpha.astype(np.float32), rgb=rgb.astype(np.float32), kind=ESTIMATED)
