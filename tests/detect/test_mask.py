@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.detect.mask import cover_share, detect_from_probability, group_boxes, threshold_mask
+from cleanplate.detect.mask import (
+    LEAST_SCORE,
+    STRONG,
+    WEAK,
+    cover_share,
+    detect_from_probability,
+    group_boxes,
+    threshold_mask,
+)
 from cleanplate.structures import BoolArray, Box
 
 
@@ -16,9 +24,9 @@ def paint(height: int, width: int, *boxes: Box) -> BoolArray:
 
 def test_weak_pixels_count_only_next_to_strong_ones() -> None:
     probability = np.zeros((50, 50), np.float32)
-    probability[10:15, 10:20] = 0.6
+    probability[10:15, 10:20] = (STRONG + WEAK) / 2
     probability[10:15, 14:16] = 0.9
-    probability[30:40, 30:40] = 0.6
+    probability[30:40, 30:40] = (STRONG + WEAK) / 2
     mask = threshold_mask(probability)
     assert mask[12, 10]
     assert not mask[35, 35]
@@ -64,7 +72,7 @@ def test_a_detection_has_everything_together() -> None:
 
 def test_a_group_that_is_doubtful_on_the_whole_is_left() -> None:
     probability = np.zeros((200, 200), np.float32)
-    probability[20:40, 20:60] = 0.5
+    probability[20:40, 20:60] = (LEAST_SCORE + WEAK) / 2
     probability[20:24, 20:24] = 0.95
     probability[150:170, 100:160] = 0.9
     found = detect_from_probability(probability)

@@ -17,9 +17,10 @@ from cleanplate.models.spec import FileKind, ModelFile
 
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
-    """Two small networks instead of the embedded ones."""
+    """Three small networks instead of the embedded ones."""
+    small = torch.nn.Linear(1, 1)
     loaded = SimpleNamespace(
-        finder=torch.nn.Linear(9, 100), restorer=torch.nn.Linear(1, 1), fingerprint="abc123"
+        finder=torch.nn.Linear(9, 100), restorer=small, chooser=small, fingerprint="abc123"
     )
     monkeypatch.setattr(weights, "load_networks", lambda: loaded)
 
