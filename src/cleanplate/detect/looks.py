@@ -30,7 +30,7 @@ class Look:
 #: and a half times and twice the size, mirrored or not) the smallest that was as good as any.
 LOOKS = (Look(0.75, False), Look(0.5, False))
 #: What the first look must say of a group for it to be looked at again: far less than it takes to be a mark.
-SUSPECT_STRONG, SUSPECT_WEAK, SUSPECT_SCORE = 0.35, 0.25, 0.3
+SUSPECT_STRONG, SUSPECT_WEAK, SUSPECT_SCORE = 0.5, 0.3, 0.4
 #: Pixels of the working size that are looked at round a suspect.
 CONTEXT_PX = 96
 #: Where suspects and their surroundings are more of a photograph than this, all of it is looked at.
