@@ -199,11 +199,12 @@ def test_batches_shrink_then_tiles_then_the_item_fails_alone():
     events = []
     work = Work(count=3, tiles=(32,))
     results = make_guard(accelerator, events).attempt(work.request)
-    assert work.runs == [(3, None), (2, None), (1, None), (1, 32), (1, 32), (1, 32)]
-    assert [(e.batch, e.tile, e.next_batch, e.next_tile) for e in events[:4]] == [
+    assert work.runs == [(3, None), (2, None), (1, None), *6 * [(1, 32)]]  # the smallest twice for each
+    assert [(e.batch, e.tile, e.next_batch, e.next_tile) for e in events[:5]] == [
         (3, None, 2, None),
         (2, None, 1, None),
         (1, None, 1, 32),
+        (1, 32, 1, 32),
         (1, 32, 0, None),
     ]
     for result in results:
@@ -213,6 +214,16 @@ def test_batches_shrink_then_tiles_then_the_item_fails_alone():
             in result.cause
         )
         assert "--memory-limit" in result.remedy
+
+
+def test_a_single_failure_at_the_smallest_size_costs_no_item():
+    """What was short of memory for a moment is tried once more; only then is it given up."""
+    events = []
+    work = Work(count=1)
+    results = make_guard(VirtualAccelerator(GIB, fault=FailingAllocation(at=1)), events).attempt(work.request)
+    assert work.runs == [(1, None)] * 2
+    assert not isinstance(results[0], Exception)
+    assert [(e.batch, e.next_batch) for e in events] == [(1, 1)]
 
 
 def test_a_rest_smaller_than_the_batch_is_not_tried_twice():

@@ -135,7 +135,7 @@ class Guard:
                 retried_at = -1
                 if self.admission.note_success(request, size):
                     at = -1
-            elif failure.retry_same and retried_at != at:
+            elif retried_at != at and (failure.retry_same or (smaller is None and failure.out_of_room)):
                 retried_at = at
                 self._tell(request.stage, size, size, failure)
             elif smaller is not None:
