@@ -36,7 +36,8 @@ from pictures import draw_photographs
 LEAST_SHARE = 0.9
 MOST_GUARD_SHARE = 0.02
 SOLVERS = (
-    (restore, "restore_crop"),
+    (restore, "find_candidates"),
+    (restore, "choose_by_shares"),
     (restore, "fill_crop"),
     (network, "complete_pattern"),
     (pattern, "take_off_pattern"),
@@ -113,6 +114,7 @@ def run(folder: Path, profile: str | None) -> tuple[Clock, RunSummary]:
     pipeline: Any = build_pipeline(settings)
     clock.watch(pipeline.detector.network)
     clock.watch(pipeline.remover.network)
+    clock.watch(pipeline.remover.chooser)
     with ExitStack() as patches:
         for module, name in SOLVERS:
             patches.enter_context(mock.patch.object(module, name, clock.timed(getattr(module, name))))
