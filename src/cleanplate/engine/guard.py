@@ -45,7 +45,8 @@ MOST_KEEP_BYTES = 1 << 30
 class Failure:
     """What is kept of an error: words, no frames. retry_same: whether the same size is worth another try.
 
-    out_of_room: whether it was for want of memory that pictures in queues may take.
+    out_of_room: whether an allocation failed. That may have been for a moment, or for pictures in queues,
+    which can leave; so where nothing smaller is left it is tried again.
     """
 
     kind: ErrorKind

@@ -59,11 +59,9 @@ def train_chooser(
 
     def prepare(batch: Example) -> Example:
         image = ask_finder(networks.finder, batch["image"], batch["way"])
-        planes = [_lay_out(found, crop) for found, crop in zip(apart(image), image, strict=True)]
+        apart = take_apart(networks.restorer, image)
+        planes = [_lay_out(found, crop) for found, crop in zip(apart, image, strict=True)]
         return {"image": torch.stack(planes).to(device), "clean": batch["clean"]}
-
-    def apart(image: Tensor) -> list[Candidates | None]:
-        return take_apart(networks.restorer, image)
 
     validate = make_chooser_validation(
         *validation, options.validation_count or VALIDATION_CROPS, networks.restorer

@@ -22,6 +22,7 @@ from cleanplate.images.tensor import pad_to_stride, unpad
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import KINDS, MarkedPhoto, sample_marked
 from cleanplate.metrics import MaskTally, masked_psnr, masked_rmse
+from cleanplate.models.nets.chooser import Chooser
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, leave, restore_crop
@@ -234,7 +235,7 @@ def _score_choice(network: nn.Module, crop: _MarkedCrop, prediction: Prediction)
         left = _score_removal(crop, leave(_as_found(crop)))
         return {**left, "ruled_psnr": left["restored_psnr"]}
     planes = np.dstack(found.lay_out()).astype(np.float32).transpose(2, 0, 1)
-    x = pad_to_stride(torch.from_numpy(planes.copy())[None], 8).to(_device_of(network))
+    x = pad_to_stride(torch.from_numpy(planes.copy())[None], Chooser.stride).to(_device_of(network))
     with torch.no_grad():
         shares = unpad(network(x), *planes.shape[1:])[0].cpu()
     ruled = _score_removal(crop, choose_by_rule(found))
