@@ -31,20 +31,41 @@ def composite(rgb: FloatArray, marks: Sequence[PlacedMark]) -> tuple[FloatArray,
     (0.5, 0.5)
     """
     height, width = rgb.shape[:2]
-    added = np.zeros((height, width, 3), np.float32)
-    kept = np.ones((height, width), np.float32)
-    for placed in marks:
-        rows, columns, mark_rows, mark_columns = _overlap(placed, height, width)
-        alpha = placed.mark.alpha[mark_rows, mark_columns]
-        colour = placed.mark.rgb[mark_rows, mark_columns]
-        added[rows, columns] = added[rows, columns] * (1 - alpha)[..., None] + colour * alpha[..., None]
-        kept[rows, columns] *= 1 - alpha
-    alpha = 1 - kept
-    marked = rgb * kept[..., None] + added
-    colour = np.where(alpha[..., None] > 1e-6, added / np.maximum(alpha, 1e-6)[..., None], 0).astype(
-        np.float32
-    )
+    overlaps = [_overlap(placed, height, width) for placed in marks]
+    touched = _bound(overlaps)
+    shape = rgb[touched].shape
+    added, kept = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
+    for placed, (rows, columns, mark_rows, mark_columns) in zip(marks, overlaps, strict=True):
+        here = (_shift(rows, touched[0]), _shift(columns, touched[1]))
+        own_alpha = placed.mark.alpha[mark_rows, mark_columns]
+        own_colour = placed.mark.rgb[mark_rows, mark_columns]
+        added[here] = added[here] * (1 - own_alpha)[..., None] + own_colour * own_alpha[..., None]
+        kept[here] *= 1 - own_alpha
+    marked, alpha = rgb.copy(), np.zeros((height, width), np.float32)
+    colour = np.zeros((height, width, 3), np.float32)
+    marked[touched] = rgb[touched] * kept[..., None] + added
+    alpha[touched] = 1 - kept
+    covered = np.maximum(alpha[touched], 1e-6)[..., None]
+    colour[touched] = np.where(alpha[touched][..., None] > 1e-6, added / covered, 0)
     return marked, alpha, colour
+
+
+def _bound(overlaps: Sequence[tuple[slice, slice, slice, slice]]) -> tuple[slice, slice]:
+    """The smallest (rows, columns) that hold all that marks touch; empty where they touch nothing."""
+    inside = [(rows, columns) for rows, columns, _, _ in overlaps if rows.stop > rows.start]
+    inside = [(rows, columns) for rows, columns in inside if columns.stop > columns.start]
+    if not inside:
+        return slice(0, 0), slice(0, 0)
+    rows, columns = zip(*inside, strict=True)
+    return _join(rows), _join(columns)
+
+
+def _join(slices: Sequence[slice]) -> slice:
+    return slice(min(s.start for s in slices), max(s.stop for s in slices))
+
+
+def _shift(where: slice, origin: slice) -> slice:
+    return slice(where.start - origin.start, where.stop - origin.start)
 
 
 def _overlap(placed: PlacedMark, height: int, width: int) -> tuple[slice, slice, slice, slice]:

@@ -138,7 +138,8 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
     """
     sample = _sample(source, rng, longest=1300)
     target = np.asarray(sample.alpha > MARKED_OPACITY)
-    difference = np.abs(sample.marked.astype(np.int16) - sample.clean.astype(np.int16)).max(axis=2)
+    red, green, blue = cv2.split(cv2.absdiff(sample.marked, sample.clean))
+    difference = np.maximum(np.maximum(red, green), blue).astype(np.int16)
     visible = (cv2.blur(difference, (5, 5)) >= VISIBLE_STEP).astype(np.float32)
     examples = []
     for _ in range(source.per_photo):
@@ -207,8 +208,8 @@ def recolour(rgb_u8: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
 
     A few hundred photographs are seen hundreds of times each: they shall not be known by their colours.
     """
-    values = rgb_u8.astype(np.float32) / np.float32(255)
-    values = values ** np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    values = (levels ** np.float32(np.exp(rng.uniform(-0.4, 0.4))))[rgb_u8]
     grey = values.mean(axis=2, keepdims=True)
     saturation = 0.0 if rng.random() < 0.1 else float(rng.uniform(0.5, 1.4))
     balance = rng.uniform(0.92, 1.08, 3).astype(np.float32)
