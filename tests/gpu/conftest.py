@@ -26,10 +26,12 @@ def _card() -> None:
 def note_figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
     """Puts a line into the table: what was measured, and the figure with its unit."""
     reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def note(what: str, figure: str) -> None:
         _figures.append((what, figure))
-        reporter.write_line(f"\n{what}  {figure}", flush=True)
+        with capture.global_and_fixture_disabled():  # else it is kept back until the test's end, or lost
+            reporter.write_line(f"\n{what}  {figure}", flush=True)
 
     return note
 
