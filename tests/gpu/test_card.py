@@ -1,7 +1,7 @@
 """What only a card can show: real reserved peaks, copies, and a child that comes back.
 
-On an H100 (torch 2.11, CUDA 13) all but `test_a_shape_that_is_new` have passed; the figures that were kept are
-in docs/benchmarks.md.
+On an H100 (torch 2.11, CUDA 13) all but `test_a_shape_that_is_new` have passed; docs/benchmarks.md has the
+figures that were kept.
 """
 
 import contextlib
