@@ -37,6 +37,21 @@ def test_a_failure_is_scored_as_left_alone_and_told(triples):
     assert [score.error for score in scores if score is not failed] == [None] * 3
 
 
+def test_a_photograph_comes_with_its_files_tables(triples):
+    """As in a run, where marks are inverted by them."""
+    seen = {}
+
+    class Watching(Oracle):
+        def _repair_one(self, photo):
+            seen[photo.path] = photo.quantisation
+            return super()._repair_one(photo)
+
+    collect(score_pipeline(triples, Watching(triples), RepairSettings()))
+    for files in triples:
+        assert (seen[files.marked] is not None) == (files.marked.suffix == ".jpg")
+    assert any(steps is not None for steps in seen.values())
+
+
 def test_sixteen_bit_results_are_scored_at_eight(triples):
     class Deep(Oracle):
         def _repair_one(self, photo):

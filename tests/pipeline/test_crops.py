@@ -16,7 +16,7 @@ from cleanplate.pipeline.crops import (
     place_crops,
     share_out,
 )
-from cleanplate.structures import Box, Photo
+from cleanplate.structures import Box, Photo, Quantisation
 
 some_boxes = st.lists(
     st.builds(
@@ -79,6 +79,15 @@ def test_a_crop_carries_its_part_of_everything(dtype: type) -> None:
     assert np.allclose(crop.rgb * np.iinfo(dtype).max, photo.rgb[crop.box.slices], rtol=1e-5)
     assert np.array_equal(crop.probability, probability[crop.box.slices])
     assert crop.mask.sum() == 1000
+
+
+def test_a_crop_knows_how_its_file_was_rounded() -> None:
+    steps = Quantisation(np.full((8, 8), 5, np.float32), np.full((8, 8), 9, np.float32), (True, False))
+    photo = Photo(Path("a.jpg"), np.zeros((300, 400, 3), np.uint8), None, quantisation=steps)
+    probability = np.zeros((300, 400), np.float32)
+    probability[100:120, 150:200] = 0.9
+    (crop,) = cut_crops(photo, detect_from_probability(probability))
+    assert crop.quantisation is steps
 
 
 @given(some_boxes)

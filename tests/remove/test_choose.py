@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,10 @@ from cleanplate.models.nets.chooser import INPUT_PLANES
 from cleanplate.remove.base import Crop
 from cleanplate.remove.candidates import Prediction, clean_matte, find_boxes, find_candidates
 from cleanplate.remove.choose import METHODS, MOST_LEFT, choose_by_shares, fill_crop, restore_crop
-from cleanplate.structures import Box, FloatArray, Method
+from cleanplate.remove.compression import Compression
+from cleanplate.remove.shrinkage import spread_rounding
+from cleanplate.remove.unblend import merge_compressed
+from cleanplate.structures import Box, FloatArray, Method, Quantisation
 
 from .scenes import Scene, letters, photograph, scene
 
@@ -22,6 +27,28 @@ def predict(drawn: Scene, opacity: float, background: FloatArray | None = None) 
     return Prediction(
         drawn.matte, drawn.matte * np.float32(opacity), drawn.marked if background is None else background
     )
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_crop_of_a_jpeg_is_inverted_by_its_files_tables(left: int) -> None:
+    """And by the photograph's own pairs of columns, wherever the crop begins."""
+    drawn, steps = scene(0.5, (0.1, 0.3, 0.9)), np.full((8, 8), 12, np.float32)
+    tables = Quantisation(steps, steps, (True, True))
+    crop = replace(crop_of(drawn.marked, drawn.matte), box=Box(left, 0, left + 200, 120), quantisation=tables)
+    found, plain = (find_candidates(c, predict(drawn, 0.5)) for c in (crop, replace(crop, quantisation=None)))
+    assert found is not None
+    assert plain is not None
+    expected = merge_compressed(
+        crop.rgb,
+        found.apart.fill,
+        found.apart.fill_variance,
+        found.apart.layer,
+        Compression(spread_rounding(steps, steps, (True, True)), (True, True)),
+        (left, 0),
+    )
+    mask = found.apart.mask
+    assert np.array_equal(found.pictures.unblended[mask], expected[mask])
+    assert not np.allclose(found.pictures.unblended, plain.pictures.unblended, atol=1e-3)
 
 
 def test_an_even_mark_is_unblended() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.remove.estimate import LayerFit, Pixels, fit_layer, rate_fit
+from cleanplate.remove.estimate import LayerFit, Pixels, _nearest, fit_layer, rate_fit
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
 from cleanplate.remove.unblend import measure_range
 from cleanplate.structures import FloatArray
@@ -87,3 +87,16 @@ def test_the_right_fit_rates_higher() -> None:
         rate_fit(fit(drawn.marked, drawn.matte), pixels)
         > rate_fit(fit(other.marked, other.matte), pixels) + 1
     )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_pixels_nearest_tint_is_what_the_formula_says(count: int) -> None:
+    rng = np.random.default_rng(count)
+    sights = rng.random((4, 50, 3)).astype(np.float32)
+    tints = rng.random((4, count, 3)).astype(np.float32)
+    tints[2, -1] = tints[2, 0]  # of two that are alike it is the first
+    variance = rng.random((4, 50)).astype(np.float32) + np.float32(0.1)
+    squares = ((sights[:, :, None] - tints[:, None]) ** 2).sum(axis=3)
+    least, nearest = _nearest(np.moveaxis(sights, 2, 0), tints, variance)
+    assert np.allclose(least, squares.min(axis=2) / variance, rtol=1e-5)
+    assert np.array_equal(nearest, squares.argmin(axis=2))

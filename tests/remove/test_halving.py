@@ -7,8 +7,9 @@ import pytest
 
 from cleanplate.marks.composite import PlacedMark, composite
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
+from cleanplate.remove.compression import Compression
 from cleanplate.remove.halving import Halving, invert_halved
-from cleanplate.remove.known import Compression, remove_known
+from cleanplate.remove.known import remove_known
 from cleanplate.remove.shrinkage import TO_RGB, TO_YCC, spread_evenly
 from cleanplate.structures import FloatArray, Mark
 from tests.remove.scenes import letters, photograph

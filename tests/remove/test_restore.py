@@ -16,7 +16,7 @@ from cleanplate.remove import restore
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.restore import SEPARATE_BYTES_BY_PIXEL, NetworkRemover
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Box, Method
+from cleanplate.structures import Box, Method, Quantisation
 from tests.measuring import Measuring
 
 from .scenes import Scene, letters, photograph, scene
@@ -160,6 +160,14 @@ def test_taking_a_crop_apart_takes_what_it_says(size: tuple[int, int], marked: s
     crop = replace(crop_of(striped(*size, marked)), given=given)
     remover().remove([crop], attempt := Measuring("separate"))
     attempt.check(closely=marked == "all over" and not given)
+
+
+@pytest.mark.parametrize("size", [(128, 256), (384, 512)])
+def test_taking_a_crop_of_a_jpeg_apart_takes_what_it_says(size: tuple[int, int]) -> None:
+    steps = np.full((8, 8), 10, np.float32)
+    crop = replace(crop_of(striped(*size, "all over")), quantisation=Quantisation(steps, steps, (True, True)))
+    remover().remove([crop], attempt := Measuring("separate"))
+    attempt.check(closely=True)
 
 
 @pytest.mark.parametrize("inpaint", ["opencv", "embedded"])

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
+from cleanplate.remove.compression import Compression, read_compression
 from cleanplate.remove.separate import separate
-from cleanplate.structures import FloatArray
+from cleanplate.structures import FloatArray, Quantisation
 
 from .scenes import letters, photograph, scene
 
@@ -67,3 +72,27 @@ def test_specks_too_small_to_fit_are_filled() -> None:
     apart = separate(marked, matte)
     assert apart.groups[0].fit is None
     assert np.allclose(apart.photograph, clean, atol=0.02)
+
+
+def store(marked: FloatArray, quality: int) -> tuple[FloatArray, Compression]:
+    """(what a JPEG file holds of a picture, what its tables say of it)."""
+    data = encode_jpeg(np.rint(marked * 255).astype(np.uint8), quality)
+    tables = [
+        np.array(table, np.float32).reshape(8, 8) for table in Image.open(BytesIO(data)).quantization.values()
+    ]
+    compression = read_compression(Quantisation(tables[0], tables[1], (True, True)))
+    assert compression is not None
+    return decode_jpeg(data).astype(np.float32) / np.float32(255), compression
+
+
+@pytest.mark.parametrize("quality", [60, 75, 90])
+@pytest.mark.parametrize("colour", [(1.0, 1.0, 1.0), (0.1, 0.3, 0.9)])
+def test_what_compression_did_is_taken_out(quality: int, colour: tuple[float, float, float]) -> None:
+    drawn = scene(0.6, colour)
+    marked, compression = store(drawn.marked, quality)
+    plain, cleaned = separate(marked, drawn.matte), separate(marked, drawn.matte, compression=compression)
+    inside = drawn.matte > 0.05
+    before, after = (masked_psnr(apart.photograph, drawn.clean, inside) for apart in (plain, cleaned))
+    assert after > before + 0.3
+    assert np.array_equal(cleaned.photograph[~cleaned.mask], marked[~cleaned.mask])
+    assert np.array_equal(cleaned.layer.matte, plain.layer.matte)

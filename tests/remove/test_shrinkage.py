@@ -11,7 +11,8 @@ from cleanplate.marks.composite import PlacedMark, composite
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.remove import shrinkage
-from cleanplate.remove.known import Compression, remove_known
+from cleanplate.remove.compression import Compression
+from cleanplate.remove.known import remove_known
 from cleanplate.remove.shrinkage import shrink_noise, spread_evenly, spread_rounding
 from cleanplate.structures import FloatArray, Mark
 from tests.remove.scenes import letters, photograph
@@ -60,6 +61,18 @@ def test_noise_goes_and_an_edge_stays() -> None:
     shrunk = shrink_noise(noisy, np.full((64, 64), 0.6, np.float32), everywhere, ROUNDING)
     assert ((shrunk - edge) ** 2).mean() < 0.3 * ((noisy - edge) ** 2).mean()
     assert (shrunk[:, 31] - shrunk[:, 29]).mean() > 0.35
+
+
+def test_fewer_offsets_of_the_blocks_take_out_nearly_as_much() -> None:
+    clean = np.full((64, 64, 3), 0.4, np.float32)
+    noisy = clean + np.random.default_rng(1).normal(0, 0.02, clean.shape).astype(np.float32)
+    kept, everywhere = np.full((64, 64), 0.6, np.float32), np.ones((64, 64), bool)
+    errors = [
+        float(((shrink_noise(noisy, kept, everywhere, ROUNDING, stride=stride) - clean) ** 2).mean())
+        for stride in (1, 2, 8)
+    ]
+    assert errors[0] < errors[1] < errors[2] < 0.1 * 0.02**2
+    assert errors[1] < 1.3 * errors[0]
 
 
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

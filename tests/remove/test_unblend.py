@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from cleanplate.metrics import masked_rmse
-from cleanplate.remove.unblend import Layer, measure_range, merge, refine_matte, unblend
+from cleanplate.remove.compression import Compression
+from cleanplate.remove.halving import Halving
+from cleanplate.remove.shrinkage import TO_RGB, TO_YCC, spread_evenly
+from cleanplate.remove.unblend import Layer, measure_range, merge, merge_compressed, refine_matte, unblend
 from cleanplate.structures import FloatArray
 
 from .scenes import blend, letters, photograph, scene
@@ -54,6 +57,39 @@ def test_the_fill_takes_over_where_nothing_is_left(opacity: float, from_fill: bo
     merged = merge(marked, fill, np.full_like(matte, 0.02), lay(matte, opacity, (1.0, 1.0, 1.0)))
     core = matte > 0.99
     assert masked_rmse(merged, fill if from_fill else clean, core) < 0.03
+
+
+@pytest.mark.parametrize(("opacity", "from_fill"), [(0.4, False), (1.0, True)])
+def test_so_it_does_in_a_compressed_file(opacity: float, from_fill: bool) -> None:
+    clean = photograph()
+    matte = letters(*clean.shape[:2])
+    marked, fill = blend(clean, matte, opacity, (1.0, 1.0, 1.0)), np.full_like(clean, 0.5)
+    layer, variance = lay(matte, opacity, (1.0, 1.0, 1.0)), np.full_like(matte, 0.02)
+    merged = merge_compressed(marked, fill, variance, layer, Compression(spread_evenly(0.006), (True, True)))
+    core = matte > 0.99
+    assert masked_rmse(merged, fill if from_fill else clean, core) < 0.03
+
+
+def test_colours_that_were_halved_leave_no_rims() -> None:
+    drawn, colour = scene(0.6, (0.1, 0.9, 0.3)), (0.1, 0.9, 0.3)
+    differences = drawn.marked @ TO_YCC.T
+    differences[..., 1:] = Halving((True, True)).store(np.ascontiguousarray(differences[..., 1:]))
+    stored = np.asarray(differences @ TO_RGB.T, np.float32)
+    variance, layer = np.full_like(drawn.matte, 0.1), lay(drawn.matte, 0.6, colour)
+    errors = [
+        masked_rmse(merged, drawn.clean, drawn.matte > 0.02)
+        for merged in (
+            merge(stored, drawn.clean[::-1], variance, layer),
+            merge_compressed(
+                stored,
+                drawn.clean[::-1],
+                variance,
+                layer,
+                Compression(spread_evenly(0.001), (True, True)),
+            ),
+        )
+    ]
+    assert errors[1] < 0.6 * errors[0]
 
 
 def test_a_badly_known_opacity_moves_the_result_towards_the_fill() -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import UsageError
+from cleanplate.errors import PhotoError, UsageError
 from cleanplate.evaluate.score import PhotoScore, score_result
 from cleanplate.evaluate.triples import Triple, TripleFiles, read_picture, read_triple
+from cleanplate.images.read import read
 from cleanplate.models.request import plainly
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Photo
+from cleanplate.structures import Photo, Quantisation
 
 RESULT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 #: A result stored as JPEG differs from its input everywhere; a pixel counts as touched beyond so many levels.
@@ -41,7 +42,8 @@ def score_pipeline(
     """
     for files in found:
         triple = read_triple(files)
-        photo = Photo(path=files.marked, rgb=triple.marked_u8, container=None)
+        steps = _read_steps(files.marked, settings)
+        photo = Photo(path=files.marked, rgb=triple.marked_u8, container=None, quantisation=steps)
         started = time.perf_counter()
         (repair,) = pipeline.repair([photo], settings, plainly)
         seconds = time.perf_counter() - started
@@ -52,6 +54,14 @@ def score_pipeline(
         result = Photo(path=files.marked, rgb=repair.rgb, container=None).rgb_u8
         score = score_result(triple, result, found=repair.first.mask, seconds=seconds)
         yield Scored(triple, result, score)
+
+
+def _read_steps(path: Path, settings: RepairSettings) -> Quantisation | None:
+    """How coarsely a file was rounded, as a run would read it; None also for one that a run would refuse."""
+    try:
+        return read(path, max_megapixels=settings.max_megapixels).quantisation
+    except PhotoError:
+        return None
 
 
 def score_folder(found: Sequence[TripleFiles], results: Path) -> Iterator[Scored]:

@@ -53,6 +53,7 @@ def cut_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) 
             box=box,
             given=detection.given,
             own=own,
+            quantisation=photo.quantisation,
         )
         for box, own in zip(boxes, owned, strict=True)
     ]

@@ -18,10 +18,11 @@ from cleanplate.detect.match import MOST_SCALE, find_mark, find_near
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
+from cleanplate.remove.compression import Compression, read_compression
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Compression, Noise, remove_known
-from cleanplate.remove.shrinkage import spread_evenly, spread_rounding
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, remove_known
+from cleanplate.remove.shrinkage import spread_evenly
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
     BoolArray,
@@ -60,10 +61,7 @@ def guess_noise(photo: Photo) -> Noise:
     """What a photograph's pixels may be off by: rounding to levels alone, or that of its compression too."""
     if photo.path.suffix.lower() in LOSSLESS_SUFFIXES:
         return ROUNDING_NOISE
-    steps = photo.quantisation
-    if steps is None:
-        return Compression(spread_evenly(PIXEL_NOISE))
-    return Compression(spread_rounding(steps.luma, steps.chroma, steps.halved), steps.halved)
+    return read_compression(photo.quantisation) or Compression(spread_evenly(PIXEL_NOISE))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cleanplate.models.request import Attempt
-from cleanplate.structures import BoolArray, Box, FloatArray, Region
+from cleanplate.structures import BoolArray, Box, FloatArray, Quantisation, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,8 @@ class Crop:
     rgb: (h, w, 3) float32 in [0, 1]. probability: (h, w) float32 in [0, 1], the finder's, resampled to native
     resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its
     photograph. given: whether the mask was given, not found: then all of it is to be rewritten. own: (h, w)
-    bool, the pixels that no overlapping crop is nearer to; None: no crop overlaps this one.
+    bool, the pixels that no overlapping crop is nearer to; None: no crop overlaps this one. quantisation: how
+    coarsely the photograph's file was rounded; None for formats other than JPEG.
     """
 
     rgb: FloatArray
@@ -26,6 +27,7 @@ class Crop:
     box: Box
     given: bool = False
     own: BoolArray | None = None
+    quantisation: Quantisation | None = None
 
 
 @dataclass(frozen=True, eq=False)

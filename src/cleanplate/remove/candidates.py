@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.remove.base import Crop
+from cleanplate.remove.compression import read_compression
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.separate import MARGIN_PX, MATTE_FLOOR, Separation, separate
@@ -112,7 +113,13 @@ def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
     if not (matte > MATTE_FLOOR).any():
         return None
     hint = np.clip(prediction.opacity / np.maximum(matte, 0.1), 0.05, 1).astype(np.float32)
-    apart = separate(crop.rgb, matte, hint)
+    apart = separate(
+        crop.rgb,
+        matte,
+        hint,
+        compression=read_compression(crop.quantisation),
+        origin=(crop.box.left, crop.box.top),
+    )
     return Candidates(crop, prediction, matte, apart, _spread_labels(apart))
 
 

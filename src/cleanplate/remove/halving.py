@@ -61,6 +61,14 @@ def invert_halved(
     colour times its opacity. is_stored: whether `added` was worked out from such files, so that its colours
     are what was stored already.
     """
+    behind, changed = divide_halved(marked, alpha, added, halving, is_stored=is_stored)
+    return np.clip(behind, 0, 1), changed
+
+
+def divide_halved(
+    marked: FloatArray, alpha: FloatArray, added: FloatArray, halving: Halving, *, is_stored: bool = False
+) -> tuple[FloatArray, BoolArray]:
+    """The same, unclipped: how far it lies beyond black and white tells how much of it is noise."""
     light, tinted = marked @ TO_YCC.T, added @ TO_YCC.T
     stored_alpha = halving.store(alpha)
     colours = np.ascontiguousarray(tinted[..., 1:])
@@ -69,4 +77,4 @@ def invert_halved(
     behind[..., 0] = (light[..., 0] - tinted[..., 0]) / np.maximum(1 - alpha, LEAST_KEPT)
     behind[..., 1:] = (light[..., 1:] - colours) / np.maximum(1 - stored_alpha, LEAST_KEPT)[..., None]
     changed = (alpha > 0) | (stored_alpha >= LEAST_OPACITY)
-    return np.asarray(np.clip(behind @ TO_RGB.T, 0, 1), np.float32), changed
+    return np.asarray(behind @ TO_RGB.T, np.float32), changed

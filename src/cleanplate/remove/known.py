@@ -5,11 +5,10 @@ The mark lies where it belongs already: its planes have the photograph's (or cro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from cleanplate.marks.files import ESTIMATED, FIXED_SIZE
+from cleanplate.remove.compression import Compression
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.halving import Halving, invert_halved
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
@@ -29,16 +28,6 @@ REMAINS = 0.1
 #: The same under a mark that was estimated, which is itself off by something. Source: 0.1, 0.25 and 0.45 on
 #: three folders of 24 photographs: 41.1, 41.0 and 40.5 dB; 29.7, 30.1 and 30.2; 32.9, 33.6 and 34.5.
 REMAINS_ESTIMATED = 0.3
-
-
-@dataclass(frozen=True, eq=False)
-class Compression:
-    """What compression did to a file. rounding: the variances of its rounding, (3, 8, 8), see `shrinkage`.
-    halved: whether its colours have half the resolution, (across, down).
-    """
-
-    rounding: FloatArray
-    halved: tuple[bool, bool] = (False, False)
 
 
 #: Standard deviation of a pixel, or what a file's compression did to it.

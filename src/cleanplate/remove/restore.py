@@ -30,9 +30,11 @@ PLANES = 5
 BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
 #: What the chooser sees of a pixel, and its shares, twice.
 CHOOSE_BYTES_BY_PIXEL = 4 * (INPUT_PLANES + 2 * CANDIDATES)
-#: Host bytes by pixel that taking a crop apart, and filling it, take with the network's planes. Source:
-#: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a mark of two tints all over, 128.
+#: Host bytes by pixel that taking a crop apart, what cleaning the inverse takes more, and filling a crop take
+#: with the network's planes. Source: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a
+#: mark of two tints all over, 269 for the first two together, 128.
 SEPARATE_BYTES_BY_PIXEL = 250
+CLEAN_BYTES_BY_PIXEL = 40
 FILL_BYTES_BY_PIXEL = 140
 
 
@@ -137,7 +139,8 @@ class NetworkRemover:
             return run_alone(
                 attempt, "separate", nbytes, lambda: fill_crop(crop, _read(blend), with_network=filler)
             )
-        nbytes = SEPARATE_BYTES_BY_PIXEL * crop.mask.size
+        cleaning = 0 if crop.quantisation is None else CLEAN_BYTES_BY_PIXEL
+        nbytes = (SEPARATE_BYTES_BY_PIXEL + cleaning) * crop.mask.size
         found = run_alone(attempt, "separate", nbytes, lambda: find_candidates(crop, _read(blend)))
         if isinstance(found, Exception):
             return found

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.remove.compression import Compression
 from cleanplate.remove.estimate import PIXEL_NOISE, LayerFit, Pixels
 from cleanplate.remove.groups import Group, fit_groups, label_groups
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
-from cleanplate.remove.unblend import Layer, measure_range, merge, refine_matte
+from cleanplate.remove.unblend import Layer, measure_range, merge, merge_compressed, refine_matte
 from cleanplate.structures import BoolArray, FloatArray
 
 #: A matte under this is no mark.
@@ -48,11 +49,19 @@ class Separation:
     photograph: FloatArray
 
 
-def separate(marked: FloatArray, matte: FloatArray, opacity_hint: FloatArray | None = None) -> Separation:
+def separate(
+    marked: FloatArray,
+    matte: FloatArray,
+    opacity_hint: FloatArray | None = None,
+    *,
+    compression: Compression | None = None,
+    origin: tuple[int, int] = (0, 0),
+) -> Separation:
     """Take a crop apart by the shape of its marks.
 
     marked: (h, w, 3) float32 in [0, 1]. matte: (h, w) float32 in [0, 1]. opacity_hint: (h, w), what a network
-    thinks the opacity where the matte is 1 would be, or None.
+    thinks the opacity where the matte is 1 would be, or None. compression: what was done to the file, None
+    where that is not known. origin: (left, top) of `marked` on the photograph.
     """
     support = matte > MATTE_FLOOR
     mask = dilate(support, MARGIN_PX)
@@ -67,7 +76,10 @@ def separate(marked: FloatArray, matte: FloatArray, opacity_hint: FloatArray | N
     layer = _spread_fits(marked, fill, variance, matte, labels, groups)
     refined, matte_variance = _refine(marked, fill, variance, layer, labels, groups)
     layer = dataclasses.replace(layer, matte=refined, matte_variance=matte_variance)
-    photograph = merge(marked, fill, variance, layer)
+    if compression is None:
+        photograph = merge(marked, fill, variance, layer)
+    else:
+        photograph = merge_compressed(marked, fill, variance, layer, compression, origin)
     photograph = np.where(mask[..., None], photograph, marked).astype(np.float32)
     return Separation(labels, tuple(groups), layer, fill, variance, mask, photograph)
 

@@ -58,11 +58,19 @@ def spread_evenly(noise: float) -> FloatArray:
     return np.full((3, BLOCK, BLOCK), noise**2, np.float32)
 
 
-def shrink_noise(inverse: FloatArray, kept: FloatArray, where: BoolArray, rounding: FloatArray) -> FloatArray:
+def shrink_noise(
+    inverse: FloatArray,
+    kept: FloatArray,
+    where: BoolArray,
+    rounding: FloatArray,
+    *,
+    stride: int | None = None,
+) -> FloatArray:
     """(h, w, 3): `inverse` with what is no more than grown rounding taken out, at `where` alone.
 
     inverse: (h, w, 3) float32 in [0, 1], the photograph behind. kept: (h, w), what it was divided by. where:
-    (h, w) bool. rounding: (3, 8, 8), see `spread_rounding`.
+    (h, w) bool. rounding: (3, 8, 8), see `spread_rounding`. stride: pixels from one offset of the blocks to
+    the next, 1, 2, 4 or 8; None: by how much is to be done.
 
     >>> flat = np.full((16, 16, 3), 0.5, np.float32)
     >>> kept, where = np.ones((16, 16), np.float32), np.ones((16, 16), bool)
@@ -73,7 +81,8 @@ def shrink_noise(inverse: FloatArray, kept: FloatArray, where: BoolArray, roundi
     rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return result
-    stride = STRIDE if int(np.count_nonzero(where)) <= MUCH_PX else QUICK_STRIDE
+    if stride is None:
+        stride = STRIDE if int(np.count_nonzero(where)) <= MUCH_PX else QUICK_STRIDE
     left, right = max(0, columns[0] - BLOCK), columns[-1] + 1 + BLOCK
     for top in range(rows[0], rows[-1] + 1, BAND_ROWS):
         bottom = min(top + BAND_ROWS, rows[-1] + 1)

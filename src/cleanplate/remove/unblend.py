@@ -11,7 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cleanplate.remove.compression import Compression
 from cleanplate.remove.estimate import PIXEL_NOISE
+from cleanplate.remove.halving import Halving, divide_halved
+from cleanplate.remove.inpaint import dilate
+from cleanplate.remove.shrinkage import shrink_noise
 from cleanplate.structures import BoolArray, FloatArray
 
 #: The least that is divided by: what is left of the photograph under 2 % is noise.
@@ -23,6 +27,13 @@ MATTE_NOISE = 0.02
 FREEDOM = 4
 #: What a value outside of the picture's range, squared, counts as error: noise reaches there too.
 BEYOND_RANGE = 0.5
+#: Cleaning works with blocks so many pixels apart. Source: 112 crops of validation photographs; with 1 it
+#: gains 0.147 dB inside marks instead of 0.141 and takes four times as long.
+CLEANING_STRIDE = 2
+#: So far round the layer is cleaned too: what is faint of a mark's edge lies outside its matte.
+RIM_PX = 1
+#: An inverse that counts less than this is not cleaned by less.
+LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +99,57 @@ def merge(marked: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer
     Inverting amplifies pixel noise and the layer's errors; where little of the photograph is left, or the
     layer is known badly, the fill takes over by itself.
     """
+    inverted = unblend(marked, layer)
+    return _mix(inverted, fill, _weigh_inverse(inverted, fill, fill_variance, layer))
+
+
+def merge_compressed(
+    marked: FloatArray,
+    fill: FloatArray,
+    fill_variance: FloatArray,
+    layer: Layer,
+    compression: Compression,
+    origin: tuple[int, int] = (0, 0),
+) -> FloatArray:
+    """`merge` for a file of which it is known how it was compressed.
+
+    Colours are divided by what was stored of the layer's, and of the result what is no more than the file's
+    grown rounding is taken out: less of it where the fill has taken over. origin: (left, top) of `marked` on
+    the photograph, in the file's blocks of colour.
+
+    >>> picture, plane = np.full((8, 8, 3), 0.75, np.float32), np.ones((8, 8), np.float32)
+    >>> layer = Layer(matte=plane, opacity=0.5 * plane, tint=np.full((8, 8, 3), 0.5, np.float32))
+    >>> nearly = Compression(np.full((3, 8, 8), 1e-6, np.float32))
+    >>> fill = np.full((8, 8, 3), 0.5, np.float32)
+    >>> round(float(merge_compressed(picture, fill, plane, layer, nearly)[4, 4, 0]), 3)
+    0.5
+    """
+    alpha = layer.matte * layer.opacity
+    halving = Halving(compression.halved, *origin)
+    inverted, changed = divide_halved(marked, alpha, layer.matte[..., None] * layer.tint, halving)
+    weight = _weigh_inverse(inverted, fill, fill_variance, layer)
+    kept = np.maximum(1 - alpha, LEAST_KEPT) / np.maximum(weight, LEAST_WEIGHT)
+    merged = _mix(inverted, fill, weight)
+    del inverted  # cleaning takes the most memory
+    where = dilate(changed, RIM_PX)
+    return shrink_noise(merged, kept, where, compression.rounding, stride=CLEANING_STRIDE)
+
+
+def _weigh_inverse(
+    inverted: FloatArray, fill: FloatArray, fill_variance: FloatArray, layer: Layer
+) -> FloatArray:
+    """(h, w) in [0, 1]: what the inverse counts beside the fill, by what each may be wrong by."""
     kept = np.maximum(1 - layer.matte * layer.opacity, LEAST_KEPT)
     contrast = np.mean((layer.tint - layer.opacity[..., None] * fill) ** 2, axis=2)
     error = layer.matte_variance * contrast + layer.matte**2 * (
         layer.opacity_variance * contrast / np.maximum(layer.opacity, 0.05) ** 2 + layer.tint_variance
     )
-    inverted = unblend(marked, layer)
     beyond = np.mean((inverted - np.clip(inverted, 0, 1)) ** 2, axis=2)
     variance = (PIXEL_NOISE**2 + error) / kept**2 + BEYOND_RANGE * beyond
-    weight = fill_variance / (fill_variance + variance)
+    return np.asarray(fill_variance / (fill_variance + variance), np.float32)
+
+
+def _mix(inverted: FloatArray, fill: FloatArray, weight: FloatArray) -> FloatArray:
     merged = weight[..., None] * inverted + (1 - weight[..., None]) * fill
     return np.asarray(np.clip(merged, 0, 1), np.float32)
 
