@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from skimage import data
 
+from cleanplate.images.read import read
 from cleanplate.marks import KINDS, Assets, sample_marked
-from cleanplate.marks.sample import FREE_KIND, choose_opacity, decode_jpeg, encode_jpeg
+from cleanplate.marks.sample import FREE_KIND, choose_opacity, decode_jpeg, encode_jpeg, read_steps
 from cleanplate.structures import Mark
 
 FIELDS = ("marked", "clean", "alpha", "matte", "colour")
@@ -133,3 +134,15 @@ def test_a_given_mark_leaves_room_for_others_and_for_clean_photographs():
     assert 8 < kinds.count("given") < 22
     assert sample_marked(clean, np.random.default_rng(0), assets, kind="clean").kind == "clean"
     assert sample_marked(clean, np.random.default_rng(0), assets, kind="text").kind == "text"
+
+
+def test_a_files_tables_are_read_as_a_run_reads_them(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    for full_chroma in (False, True):
+        coded = encode_jpeg(picture, 60, full_chroma=full_chroma)
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(coded)
+        steps, own = read_steps(coded), read(path, max_megapixels=1).quantisation
+        assert np.array_equal(steps.luma, own.luma)
+        assert np.array_equal(steps.chroma, own.chroma)
+        assert steps.halved == own.halved == (not full_chroma,) * 2

@@ -60,6 +60,9 @@ def test_restorer_crops_fit_the_formula(source):
             assert crop["matte"].shape == crop["alpha"].shape == (1, 64, 64)
             assert crop["colour"].shape == crop["clean"].shape == (3, 64, 64)
             assert 0 <= crop.pop("way") < WAYS
+            steps, halved, corner = (crop.pop(name) for name in ("steps", "halved", "corner"))
+            assert halved.any() <= steps.any()
+            assert (corner >= 0).all()
             assert all(plane.dtype == torch.float32 for plane in crop.values())
             assert all(plane.min() >= -1e-6 and plane.max() <= 1.002 for plane in crop.values())
             blended = crop["clean"] * (1 - crop["alpha"]) + crop["colour"] * crop["alpha"]

@@ -1,5 +1,6 @@
 """Training the networks by their own entry, from the weights of a file."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +11,10 @@ from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import read_weights, write_weights
+from cleanplate.structures import Quantisation
 from cleanplate.train import chooser, finder, restorer
 from cleanplate.train.chooser import take_apart, train_chooser
+from cleanplate.train.coding import pack_coding
 from cleanplate.train.finder import train_finder
 from cleanplate.train.loop import TrainingOptions
 from cleanplate.train.restorer import train_restorer
@@ -64,7 +67,29 @@ def test_crops_are_taken_apart_by_what_the_restorer_says():
             found = x[:, 3:]
             return {"matte": 20 * found - 10, "opacity": 0.5 * found, "background": x[:, :3]}
 
-    marked, clean = take_apart(Believing(), image)
+    coding = {name: torch.stack([plane] * 2) for name, plane in pack_coding(None, 0, 0).items()}
+    marked, clean = take_apart(Believing(), {"image": image, **coding})
     assert clean is None
     assert marked.apart.mask.all()
     assert [layer.shape[:2] for layer in marked.lay_out()] == [(64, 64)] * 12
+
+
+def test_crops_are_taken_apart_by_their_own_files_tables():
+    """What a run does: candidates that are cleaned by other tables than the file's teach the wrong thing."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 4, 64, 64, generator=generator)
+    image[:, 3] = 1.0
+    steps = Quantisation(np.full((8, 8), 40, np.float32), np.full((8, 8), 60, np.float32), (True, True))
+
+    class Believing(torch.nn.Module):
+        def forward(self, x):
+            matte = torch.full_like(x[:, 3:], -10.0)
+            matte[..., 16:48, 16:48] = 10.0
+            return {"matte": matte, "opacity": 0.5 * x[:, 3:], "background": x[:, :3]}
+
+    def invert(coding):
+        batch = {name: plane[None] for name, plane in coding.items()} | {"image": image}
+        return take_apart(Believing(), batch)[0].pictures.unblended
+
+    coarse, fine = invert(pack_coding(steps, 8, 16)), invert(pack_coding(None, 8, 16))
+    assert np.abs(coarse - fine).max() > 0.01

@@ -31,11 +31,12 @@ def composite(rgb: FloatArray, marks: Sequence[PlacedMark]) -> tuple[FloatArray,
     (0.5, 0.5)
     """
     height, width = rgb.shape[:2]
-    overlaps = [_overlap(placed, height, width) for placed in marks]
-    touched = _bound(overlaps)
+    overlaps = [(placed, _overlap(placed, height, width)) for placed in marks]
+    overlaps = [(p, places) for p, places in overlaps if all(s.stop > s.start for s in places)]
+    touched = _bound([places for _, places in overlaps])
     shape = rgb[touched].shape
     added, kept = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
-    for placed, (rows, columns, mark_rows, mark_columns) in zip(marks, overlaps, strict=True):
+    for placed, (rows, columns, mark_rows, mark_columns) in overlaps:
         here = (_shift(rows, touched[0]), _shift(columns, touched[1]))
         own_alpha = placed.mark.alpha[mark_rows, mark_columns]
         own_colour = placed.mark.rgb[mark_rows, mark_columns]
@@ -52,11 +53,9 @@ def composite(rgb: FloatArray, marks: Sequence[PlacedMark]) -> tuple[FloatArray,
 
 def _bound(overlaps: Sequence[tuple[slice, slice, slice, slice]]) -> tuple[slice, slice]:
     """The smallest (rows, columns) that hold all that marks touch; empty where they touch nothing."""
-    inside = [(rows, columns) for rows, columns, _, _ in overlaps if rows.stop > rows.start]
-    inside = [(rows, columns) for rows, columns in inside if columns.stop > columns.start]
-    if not inside:
+    if not overlaps:
         return slice(0, 0), slice(0, 0)
-    rows, columns = zip(*inside, strict=True)
+    rows, columns, _, _ = zip(*overlaps, strict=True)
     return _join(rows), _join(columns)
 
 

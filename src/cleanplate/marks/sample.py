@@ -6,17 +6,19 @@ gives the same picture. Sizes are relative to the photograph's, as people choose
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
 
 from cleanplate.marks import draw
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.composite import PlacedMark, composite
 from cleanplate.marks.words import choose_date, choose_words
-from cleanplate.structures import FloatArray, Mark
+from cleanplate.structures import FloatArray, Mark, Quantisation
 
 KINDS = ("text", "logo", "both", "stamp", "tiled")
 KIND_SHARES = (0.34, 0.2, 0.14, 0.12, 0.2)
@@ -24,6 +26,8 @@ KIND_SHARES = (0.34, 0.2, 0.14, 0.12, 0.2)
 FREE_KIND = "free"
 #: A mark that the assets bring, in place of the random kinds.
 GIVEN_KIND = "given"
+#: What Pillow calls colours at half the resolution both ways.
+SAMPLING_420 = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,11 @@ class MarkedPhoto:
     opacity: float
     jpeg_quality: int | None
     jpeg: bytes | None = None
+
+    @property
+    def quantisation(self) -> Quantisation | None:
+        """How coarsely the file was rounded; None where it is no JPEG file."""
+        return None if self.jpeg is None else read_steps(self.jpeg)
 
 
 def sample_marked(
@@ -139,6 +148,19 @@ def encode_jpeg(rgb_u8: NDArray[np.uint8], quality: int, *, full_chroma: bool = 
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(rgb_u8[..., ::-1]), parameters)
     return data.tobytes()
+
+
+def read_steps(data: bytes) -> Quantisation:
+    """How coarsely a file of `encode_jpeg` was rounded.
+
+    >>> read_steps(encode_jpeg(np.zeros((8, 8, 3), np.uint8), 90)).halved
+    (True, True)
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        tables: dict[int, list[int]] = picture.quantization  # type: ignore[attr-defined]  # JpegImageFile has it
+        is_halved = JpegImagePlugin.get_sampling(picture) == SAMPLING_420
+    luma, chroma = (np.asarray(tables[min(place, len(tables) - 1)], np.float32) for place in (0, 1))
+    return Quantisation(luma.reshape(8, 8), chroma.reshape(8, 8), (is_halved, is_halved))
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:

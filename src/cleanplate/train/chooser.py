@@ -20,6 +20,7 @@ from cleanplate.remove.base import Crop
 from cleanplate.remove.candidates import Candidates, Prediction, find_candidates
 from cleanplate.settings import EMBEDDED_MODEL
 from cleanplate.structures import Box
+from cleanplate.train.coding import unpack_coding
 from cleanplate.train.examples import Example, Examples, ExampleSource, make_restorer_examples
 from cleanplate.train.found import ask_finder
 from cleanplate.train.loop import TrainingOptions, train
@@ -59,7 +60,7 @@ def train_chooser(
 
     def prepare(batch: Example) -> Example:
         image = ask_finder(networks.finder, batch["image"], batch["way"])
-        apart = take_apart(networks.restorer, image)
+        apart = take_apart(networks.restorer, {**batch, "image": image})
         planes = [_lay_out(found, crop) for found, crop in zip(apart, image, strict=True)]
         return {"image": torch.stack(planes).to(device), "clean": batch["clean"]}
 
@@ -70,8 +71,12 @@ def train_chooser(
     return train("chooser", chooser, groups, examples, chooser_loss, validate, options, report, prepare)
 
 
-def take_apart(restorer: Restorer, image: Tensor) -> list[Candidates | None]:
-    """What crops (N, 4, h, w), picture and finder's answer, could become by what a restorer says."""
+def take_apart(restorer: Restorer, batch: Example) -> list[Candidates | None]:
+    """What crops could become by what a restorer says.
+
+    batch: `image` (N, 4, h, w), picture and finder's answer, and what `train/coding` says of the files.
+    """
+    image = batch["image"]
     with torch.no_grad():
         planes = {name: plane.float().cpu().numpy() for name, plane in restorer(image).items()}
     crops = image.cpu().permute(0, 2, 3, 1).numpy()
@@ -85,7 +90,9 @@ def take_apart(restorer: Restorer, image: Tensor) -> list[Candidates | None]:
             background=np.ascontiguousarray(planes["background"][number].transpose(1, 2, 0)),
         )
         rgb = np.ascontiguousarray(crop[..., :3])
-        given = Crop(rgb, probability, probability > FOUND, Box(0, 0, width, height))
+        steps, left, top = unpack_coding(batch, number)
+        box = Box(left, top, left + width, top + height)
+        given = Crop(rgb, probability, probability > FOUND, box, quantisation=steps)
         found.append(find_candidates(given, prediction))
     return found
 

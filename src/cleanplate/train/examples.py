@@ -20,6 +20,7 @@ from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
+from cleanplate.train.coding import pack_coding
 from cleanplate.train.found import choose_way, imitate_finder
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -163,10 +164,11 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
 def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
     """Crops at native resolution: `image` (4, h, w), the last plane an imitated finder's probability.
 
-    And `way`, how the finder is asked instead (`train/found`), and the planes `matte`, `alpha` (1, h, w),
-    `colour` and `clean` (3, h, w).
+    And `way`, how the finder is asked instead (`train/found`), what `train/coding` says of the file, and the
+    planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w).
     """
     sample = _sample(source, rng, longest=1600)
+    steps = sample.quantisation
     examples = []
     for _ in range(source.per_photo):
         rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
@@ -178,6 +180,7 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
             {
                 "image": _planes(np.dstack([_scale_to_float(marked), probability])),
                 "way": torch.tensor(way),
+                **pack_coding(steps, columns.start, rows.start),
                 "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
                 "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
                 "colour": _planes(sample.colour[rows, columns]),

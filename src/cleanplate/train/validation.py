@@ -26,7 +26,7 @@ from cleanplate.models.nets.chooser import Chooser
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, leave, restore_crop
-from cleanplate.structures import BoolArray, Box, FloatArray
+from cleanplate.structures import BoolArray, Box, FloatArray, Quantisation
 from cleanplate.train.examples import MARKED_OPACITY, load_photo
 from cleanplate.train.found import imitate_finder
 
@@ -126,6 +126,8 @@ class _MarkedCrop:
     probability: FloatArray
     kind: str
     opacity: float
+    box: Box
+    quantisation: Quantisation | None
 
     @property
     def inside(self) -> BoolArray:
@@ -214,6 +216,8 @@ def _draw_crop(photos: Sequence[Path], assets: Assets, seed: int, index: int) ->
         probability=imitate_finder(alpha > MARKED_OPACITY, rng),
         kind=sample.kind,
         opacity=sample.opacity,
+        box=Box(left, top, left + alpha.shape[1], top + alpha.shape[0]),
+        quantisation=sample.quantisation,
     )
 
 
@@ -268,8 +272,7 @@ def _predict(network: nn.Module, crop: _MarkedCrop) -> Prediction:
 
 def _as_found(crop: _MarkedCrop) -> Crop:
     """The crop where the finder marks the right pixels."""
-    height, width = crop.alpha.shape
-    return Crop(crop.marked, crop.probability, crop.inside, Box(0, 0, width, height))
+    return Crop(crop.marked, crop.probability, crop.inside, crop.box, quantisation=crop.quantisation)
 
 
 def _summarise_masks(tallies: Sequence[MaskTally]) -> Figures:
