@@ -1,6 +1,7 @@
 """Settings: what is refused, which of two givers wins, and what makes a finished file stale."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -204,6 +205,15 @@ def test_places_come_from_lists_and_single_texts_alike(tmp_path):
 def test_places_that_are_none_are_refused(name, value):
     with pytest.raises(InvalidSettingError, match=name):
         RepairSettings(**{name: value})
+
+
+def test_paths_may_be_given_as_paths():
+    settings = RepairSettings(
+        masks=Path("masks"), mark=[Path("a.png")], model=Path("m.safetensors"), profile=Path("out")
+    )
+    as_text = RepairSettings(masks="masks", mark=("a.png",), model="m.safetensors", profile="out")
+    assert settings == as_text
+    assert RepairSettings(mark=Path("a.png")).mark == ("a.png",)
 
 
 def test_marks_come_from_lists_and_single_texts_alike():

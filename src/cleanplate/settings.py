@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -150,8 +151,10 @@ class RepairSettings:
     CUDA only."""
 
     def __post_init__(self) -> None:
-        given_marks = (self.mark,) if isinstance(self.mark, str) else tuple(self.mark or ())
-        object.__setattr__(self, "mark", given_marks)
+        for name in ("model", "inpaint", "model_dir", "masks", "profile"):
+            object.__setattr__(self, name, _as_text(getattr(self, name)))
+        marks = (self.mark,) if isinstance(self.mark, (str, os.PathLike)) else tuple(self.mark or ())
+        object.__setattr__(self, "mark", tuple(map(_as_text, marks)))
         for name, parse in (("box", parse_box), ("anchor", parse_anchor)):
             given = getattr(self, name)
             texts = (given,) if isinstance(given, str) else tuple(given or ())
@@ -160,12 +163,7 @@ class RepairSettings:
                 parse(text)
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
-        _want(
-            self,
-            "threshold",
-            lambda v: _is_number(v) and 0 <= v < 1,
-            "a share from 0 up to, not including, 1",
-        )
+        _want(self, "threshold", lambda v: _is_number(v) and 0 <= v < 1, "a share from 0, below 1")
         _want(
             self,
             "limit",
@@ -181,12 +179,7 @@ class RepairSettings:
         )
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
         _want(self, "inpaint", _is_inpainter, _describe_inpainters())
-        _want(
-            self,
-            "masks",
-            lambda v: v is None or (isinstance(v, str) and v != ""),
-            "a folder or file of masks",
-        )
+        _want(self, "masks", _is_path, "a folder or file of masks, or nothing")
         _want(
             self,
             "mark",
@@ -196,9 +189,7 @@ class RepairSettings:
         _want(self, "shared_mark", lambda v: v in SHARED_MARK_MODES, f"one of {', '.join(SHARED_MARK_MODES)}")
         _want(self, "ocr", lambda v: v in OCR_MODES, f"one of {', '.join(OCR_MODES)}")
         _want(self, "ocr_languages", lambda v: v is None or isinstance(v, str), "languages, or nothing")
-        _want(
-            self, "model_dir", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
-        )
+        _want(self, "model_dir", _is_path, "a folder, or nothing")
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
         _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
@@ -209,9 +200,7 @@ class RepairSettings:
             lambda v: v is None or (type(v) is int and v > 0),
             "bytes above 0, or nothing",
         )
-        _want(
-            self, "profile", lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or nothing"
-        )
+        _want(self, "profile", _is_path, "a folder, or nothing")
         _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite", "trust"):
             _want(self, name, lambda v: isinstance(v, bool), "true or false")
@@ -381,6 +370,14 @@ def _is_inpainter(value: object) -> bool:
     if value in INPAINT_MODELS or _is_weights(value):
         return True
     return value in INPAINTERS or (model != value and model != "" and not model.startswith("-"))
+
+
+def _as_text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _is_path(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value != "")
 
 
 def _is_weights(value: str) -> bool:
