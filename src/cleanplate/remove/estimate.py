@@ -27,14 +27,16 @@ EDGE_ERROR = 0.3
 #: Degrees of freedom of the t distribution.
 FREEDOM = 4
 ROUNDS = 6
-#: Pixels that are looked at (a fixed random choice), and how many of them count as one independent one.
+#: Pixels that are looked at (a fixed random choice), how many of them count as one independent one, and the
+#: most that a mark counts for: its pixels err together. Source of this and of HINT_ERROR: 8 and 0.07 for 20
+#: and 0.12 in repairs of 177 marked validation photographs, 69.5 > 71.2 % repaired, 23.9 > 24.0 dB inside.
 MOST_PIXELS = 1200
 PIXELS_AS_ONE = 50
-MOST_INDEPENDENT = 20
+MOST_INDEPENDENT = 8
 #: What a further colour must gain a pixel: splitting mere texture in two gains about 1.2.
 GAIN_BY_COLOUR = 1.3
 #: Uncertainty of an opacity that is given as a hint.
-HINT_ERROR = 0.12
+HINT_ERROR = 0.07
 FEWEST_BY_COLOUR = 40
 
 
