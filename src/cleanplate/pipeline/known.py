@@ -152,7 +152,8 @@ def _take_one(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
 ) -> Region | None:
     """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
-    fit = fit_mark(rgb, mark, placement)
+    halved = noise.halved if isinstance(noise, Compression) else (False, False)
+    fit = fit_mark(rgb, mark, placement, halved)
     if fit is None or not fit.is_there:
         return None
     sure = fit.evidence >= SURE_EVIDENCE
