@@ -40,15 +40,20 @@ def count_most_pieces(area_px: int) -> int:
     return int(np.clip(MOST_PIXELS // area_px, FEWEST_PIECES, MOST_PIECES))
 
 
-def estimate_mark(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
-    """The mark on aligned crops; None where there is none, or it is opaque."""
+def estimate_mark(
+    crops: Sequence[NDArray[np.uint8]], mask: BoolArray, halved: tuple[bool, bool], attempt: Attempt
+) -> Mark | None:
+    """The mark on aligned crops; None where there is none, or it is opaque.
+
+    halved: whether colours were stored at half the resolution, (across, down).
+    """
     (answer,) = attempt(
         Request(
             stage="estimate",
             network=None,
             items=[crops],
             shape=lambda batch, _tile: (batch, 3, *mask.shape),
-            run=lambda items, _tile: [estimate_shared_mark(item, mask) for item in items],
+            run=lambda items, _tile: [estimate_shared_mark(item, mask, halved=halved) for item in items],
             item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
         )
     )
@@ -83,9 +88,10 @@ def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
     return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
 
 
-def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
-    """Whether most of the pieces speak for the mark."""
+def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]], halved: tuple[bool, bool]) -> bool:
+    """Whether most of the pieces speak for the mark. halved: see `estimate_mark`."""
     checked = crops[:: max(1, len(crops) // MOST_CHECKED)]
-    fits = [fit_mark(crop.astype(np.float32) / np.float32(255), mark, Placement(0, 0)) for crop in checked]
+    pictures = (crop.astype(np.float32) / np.float32(255) for crop in checked)
+    fits = [fit_mark(picture, mark, Placement(0, 0), halved) for picture in pictures]
     good = sum(fit is not None and fit.is_there for fit in fits)
     return good >= LEAST_EXPLAINED * len(checked)

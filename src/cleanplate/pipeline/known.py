@@ -20,7 +20,7 @@ from cleanplate.marks.place import place_mark
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Compression, Noise, remove_known
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Compression, Noise, find_halved, remove_known
 from cleanplate.remove.shrinkage import spread_evenly, spread_rounding
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
@@ -99,7 +99,7 @@ class KnownMarks:
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
-        return f"known:3-{digest.hexdigest()[:16]}"
+        return f"known:4-{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
@@ -152,8 +152,7 @@ def _take_one(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
 ) -> Region | None:
     """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
-    halved = noise.halved if isinstance(noise, Compression) else (False, False)
-    fit = fit_mark(rgb, mark, placement, halved)
+    fit = fit_mark(rgb, mark, placement, find_halved(noise))
     if fit is None or not fit.is_there:
         return None
     sure = fit.evidence >= SURE_EVIDENCE

@@ -45,6 +45,15 @@ class Compression:
 Noise = float | Compression
 
 
+def find_halved(noise: Noise) -> tuple[bool, bool]:
+    """Whether colours were stored at half the resolution, (across, down).
+
+    >>> find_halved(ROUNDING_NOISE)
+    (False, False)
+    """
+    return noise.halved if isinstance(noise, Compression) else (False, False)
+
+
 def remove_known(
     marked: FloatArray, mark: Mark, *, noise: Noise = PIXEL_NOISE, origin: tuple[int, int] = (0, 0)
 ) -> tuple[FloatArray, BoolArray]:
@@ -65,9 +74,8 @@ def remove_known(
     added = mark.alpha[..., None] * mark.rgb
     if isinstance(noise, Compression):
         halving = Halving(noise.halved, *origin)
-        is_stored = mark.kind in (ESTIMATED, FIXED_SIZE)
-        inverse, changed = invert_halved(marked, mark.alpha, added, halving, is_stored=is_stored)
-        remains = REMAINS_ESTIMATED if is_stored else REMAINS
+        inverse, changed = invert_halved(marked, mark.alpha, added, halving)
+        remains = REMAINS_ESTIMATED if mark.kind in (ESTIMATED, FIXED_SIZE) else REMAINS
         expected = remains * float(np.sqrt(noise.rounding[0].mean())) / kept**2
     else:
         inverse = np.clip((marked - added) / kept[..., None], 0, 1).astype(np.float32)
