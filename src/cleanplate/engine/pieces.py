@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.shared import estimate_shared_mark
-from cleanplate.remove.stamped import fit_mark, lay_under
+from cleanplate.remove.stamped import CLEAR_DEVIATIONS, fit_mark, lay_under
 from cleanplate.structures import BoolArray, FloatArray, Mark, Placement
 
 #: Pieces that are held at most.
@@ -31,6 +32,11 @@ FAINT = 0.4
 #: Photographs that are checked against the estimate, and how many of them it must explain.
 MOST_CHECKED = 24
 LEAST_EXPLAINED = 0.6
+#: Pieces lie on each other because of what they share, so each is at a place that stands out. Where nearly
+#: all speak for the mark a little, fewer must speak for it clearly: on texture none does. Source: one of 18
+#: folders of training photographs (8 photographs, logo at 0.45), 30.2 dB where its mark gives 37.
+LEAST_WHERE_ALL_SPEAK, ALL_SPEAK = 0.5, 0.9
+AT_ITS_PLACE = Placement(0, 0, deviations=CLEAR_DEVIATIONS)
 #: Host bytes by pixel of a piece: itself, its scale, and the sums that all share.
 BYTES_BY_PIXEL = 24
 
@@ -94,4 +100,7 @@ def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]], halved: tuple[bool,
     pictures = (crop.astype(np.float32) / np.float32(255) for crop in checked)
     fits = [fit_mark(picture, mark, Placement(0, 0), halved) for picture in pictures]
     good = sum(fit is not None and fit.is_there for fit in fits)
-    return good >= LEAST_EXPLAINED * len(checked)
+    little = sum(fit is not None and replace(fit, placement=AT_ITS_PLACE).is_there for fit in fits)
+    return good >= LEAST_EXPLAINED * len(checked) or (
+        good >= LEAST_WHERE_ALL_SPEAK * len(checked) and little >= ALL_SPEAK * len(checked)
+    )
