@@ -65,7 +65,7 @@ def measure(
     mask = dilate(mark.alpha > INSIDE, 2)
     regression = estimate_shared_mark(marked, mask, refine=False)
     began = time.perf_counter()
-    refined = estimate_shared_mark(marked, mask)
+    refined = estimate_shared_mark(marked, mask, halved=(True, True))
     seconds = time.perf_counter() - began
     filled = [to_u8(fill_with_telea(crop / np.float32(255), dilate(mark.alpha > INSIDE, 1)))
               for crop in marked[:MOST_SCORED]]  # fmt: skip

@@ -154,6 +154,11 @@ class Photo:
         return int(getattr(self.container, "orientation", 1))
 
     @property
+    def halved(self) -> tuple[bool, bool]:
+        """Whether its file holds colours at half the resolution, (across, down)."""
+        return (False, False) if self.quantisation is None else self.quantisation.halved
+
+    @property
     def rgb_u8(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: the photograph for looking at, whatever its depth."""
         if self.rgb.dtype == np.uint8:

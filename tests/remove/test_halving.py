@@ -10,7 +10,7 @@ from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.remove.compression import Compression
 from cleanplate.remove.halving import Halving, invert_halved
 from cleanplate.remove.known import remove_known
-from cleanplate.remove.shrinkage import TO_RGB, TO_YCC, spread_evenly
+from cleanplate.remove.shrinkage import spread_evenly
 from cleanplate.structures import FloatArray, Mark
 from tests.remove.scenes import letters, photograph
 
@@ -61,18 +61,6 @@ def test_with_colours_at_full_resolution_it_is_the_plain_inverse() -> None:
     plain = np.clip((stored - added) / (1 - mark.alpha[..., None]), 0, 1)
     assert np.allclose(behind, plain, atol=1e-4)
     assert np.array_equal(changed, mark.alpha > 0)
-
-
-def test_colours_that_were_worked_out_from_such_files_are_not_stored_again() -> None:
-    mark = _mark(0.5, (0.9, 0.1, 0.2))
-    halving = Halving((True, True))
-    added = mark.alpha[..., None] * mark.rgb
-    tinted = added @ TO_YCC.T
-    tinted[..., 1:] = halving.store(np.ascontiguousarray(tinted[..., 1:]))
-    one, _ = invert_halved(_store(mark), mark.alpha, added, halving)
-    stored = np.asarray(tinted @ TO_RGB.T, np.float32)
-    other, _ = invert_halved(_store(mark), mark.alpha, stored, halving, is_stored=True)
-    assert np.allclose(one, other, atol=1e-4)
 
 
 @pytest.mark.parametrize("halved", [(True, True), (True, False), (False, True)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +62,27 @@ def test_after_jpeg_the_blend_is_better_than_the_plain_inverse_of_a_nearly_opaqu
     behind, _ = remove_known(stored, mark)
     plain, _ = remove_known(stored, mark, noise=0.0)
     assert _error(behind, clean, mark) < 0.5 * _error(plain, clean, mark)
+
+
+def test_what_an_estimate_leaves_of_itself_on_an_even_photograph_is_blended_away() -> None:
+    clean = np.full((120, 200, 3), 0.4, np.float32)
+    clean += np.random.default_rng(0).normal(0, 0.01, (120, 200, 1)).astype(np.float32)
+    marked, _, _ = composite(clean, [PlacedMark(_mark(0.6, (0.9, 0.9, 0.9)), 0, 0)])
+    off = _mark(0.57, (0.9, 0.9, 0.9))
+    errors = [
+        _error(remove_known(marked, replace(off, kind=kind), noise=ROUNDING_NOISE)[0], clean, off)
+        for kind in ("estimated", "given")
+    ]
+    assert errors[0] < 0.2 * errors[1]
+
+
+def test_where_the_fill_does_not_know_what_is_behind_an_estimate_is_believed() -> None:
+    clean = np.full((120, 200, 3), 0.3, np.float32)
+    mark = replace(_mark(0.6, (0.9, 0.9, 0.9)), kind="estimated")
+    clean[(mark.alpha > 0) & (np.arange(200) % 4 < 2)] = 0.7  # nothing of this shows round the mark
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    behind, _ = remove_known(marked, mark, noise=ROUNDING_NOISE)
+    assert _error(behind, clean, mark) < 1e-5
 
 
 def test_opaque_cores_are_filled() -> None:

@@ -10,6 +10,7 @@ import pytest
 from cleanplate.marks.composite import PlacedMark, composite
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark, scale_mark
+from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import FloatArray, Mark, Placement
 from tests.remove.scenes import letters, photograph
@@ -35,6 +36,22 @@ def test_the_factor_on_its_opacity_is_found(factor: float) -> None:
     assert fit is not None
     assert fit.is_there
     assert abs(fit.factor - factor) < 0.06
+
+
+@pytest.mark.parametrize("halved", [True, False])
+def test_of_a_coloured_mark_on_halved_colours_the_factor_is_found(halved: bool) -> None:
+    colour = np.broadcast_to(np.array([0.1, 0.8, 0.3], np.float32), (90, 180, 3))
+    mark = Mark(0.6 * letters(90, 180, scale=0.7), np.ascontiguousarray(colour))
+    marked = _put(mark, Placement(61, 70))
+    stored = decode_jpeg(encode_jpeg(np.rint(marked * 255).astype(np.uint8), 92, full_chroma=not halved))
+    rgb = stored.astype(np.float32) / np.float32(255)
+    off = [
+        abs(fit.factor - 1)
+        for as_halved in (halved, not halved)
+        if (fit := fit_mark(rgb, mark, Placement(61, 70), (as_halved, as_halved))) is not None
+    ]
+    assert off[0] < 0.04
+    assert off[1] > 2 * off[0]
 
 
 def test_a_place_between_pixels_is_settled() -> None:

@@ -5,6 +5,7 @@ Pure: arrays in, places and crops out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -105,10 +106,14 @@ def gather_around(
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A piece of a photograph. rgb_u8: (h, w, 3); inside: (h, w) bool, what the photograph has of it."""
+    """A piece of a photograph. rgb_u8: (h, w, 3); inside: (h, w) bool, what the photograph has of it.
+
+    halved: whether its file holds colours at half the resolution, (across, down).
+    """
 
     rgb_u8: NDArray[np.uint8]
     inside: BoolArray
+    halved: tuple[bool, bool] = (False, False)
 
     def draw_field(self, manner: Manner) -> FloatArray:
         """Its field, zero outside the photograph: pixels that are only repeated look alike everywhere."""
@@ -121,11 +126,13 @@ class Laid:
     """Aligned crops of one size, and the mask where their mark may lie.
 
     is_cut: whether the mark seems to go on where fewer than half of the photographs do, as a pattern does.
+    halved: how most of their files hold colours (see `Window`).
     """
 
     crops: list[NDArray[np.uint8]]
     mask: BoolArray
     is_cut: bool
+    halved: tuple[bool, bool]
 
 
 def lay_on_each_other(
@@ -165,7 +172,8 @@ def lay_on_each_other(
     # Photographs of other sizes end a pixel earlier or later: that is no part in which they go on.
     beyond = cv2.erode(((there > 0) & (there <= 0.5)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     is_cut = float((mask & beyond).sum()) > MOST_CUT * float(mask.sum())
-    return Laid([crop.rgb_u8 for crop in crops], mask & (there > 0.5), is_cut)
+    halved, _ = Counter(crop.halved for crop in crops).most_common(1)[0]
+    return Laid([crop.rgb_u8 for crop in crops], mask & (there > 0.5), is_cut, halved)
 
 
 def _find_mask(crops: Sequence[Window]) -> BoolArray:
@@ -208,7 +216,7 @@ def resize_window(window: Window, size: tuple[int, int]) -> Window:
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     rgb_u8 = np.asarray(cv2.resize(window.rgb_u8, size, interpolation=interpolation), np.uint8)
     inside = cv2.resize(window.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return Window(rgb_u8, np.asarray(inside, bool))
+    return Window(rgb_u8, np.asarray(inside, bool), window.halved)
 
 
 def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tuple[tuple[float, float], float]:
@@ -228,10 +236,10 @@ def _cut_at(window: Window, left: float, top: float, width: int, height: int) ->
     columns = slice(round(left), round(left) + width)
     inside = window.inside[rows, columns]
     if left == round(left) and top == round(top):
-        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside)
+        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside, window.halved)
     affine = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     flags = cv2.INTER_CUBIC
     moved = cv2.warpAffine(
         window.rgb_u8, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return Window(np.asarray(moved, np.uint8), inside)
+    return Window(np.asarray(moved, np.uint8), inside, window.halved)

@@ -71,8 +71,8 @@ def find_mark_at(
     crops, shared = laid.crops, laid.mask & near
     if len(crops) < max(LEAST_SHARING, LEAST_SHARE * len(windows)) or not shared.any():
         return None
-    mark = estimate_mark(crops, shared, attempt)
-    if mark is None or not explains(mark, crops):
+    mark = estimate_mark(crops, shared, laid.halved, attempt)
+    if mark is None or not explains(mark, crops, laid.halved):
         return None
     trimmed, left, top = trim_mark(Mark(mark.alpha, mark.rgb, FIXED_SIZE))
     return PlacedMark(trimmed, Placement(box.left + left, box.top + top), len(windows), len(crops))
@@ -88,4 +88,5 @@ def _grow(painted: BoolArray) -> Box:
 
 def _cut(photo: Photo, box: Box, reach_px: int) -> Window:
     place = (box.left - reach_px, box.top - reach_px, box.width + 2 * reach_px, box.height + 2 * reach_px)
-    return Window(cut_window(photo.rgb_u8, *place), cut_inside(photo.height, photo.width, *place))
+    inside = cut_inside(photo.height, photo.width, *place)
+    return Window(cut_window(photo.rgb_u8, *place), inside, photo.halved)

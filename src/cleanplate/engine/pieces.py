@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.shared import estimate_shared_mark
-from cleanplate.remove.stamped import fit_mark, lay_under
+from cleanplate.remove.stamped import CLEAR_DEVIATIONS, fit_mark, lay_under
 from cleanplate.structures import BoolArray, FloatArray, Mark, Placement
 
 #: Pieces that are held at most.
@@ -31,6 +32,11 @@ FAINT = 0.4
 #: Photographs that are checked against the estimate, and how many of them it must explain.
 MOST_CHECKED = 24
 LEAST_EXPLAINED = 0.6
+#: Pieces lie on each other because of what they share, so each is at a place that stands out. Where nearly
+#: all speak for the mark a little, fewer must speak for it clearly: on texture none does. Source: one of 18
+#: folders of training photographs (8 photographs, logo at 0.45), 30.2 dB where its mark gives 37.
+LEAST_WHERE_ALL_SPEAK, ALL_SPEAK = 0.5, 0.9
+AT_ITS_PLACE = Placement(0, 0, deviations=CLEAR_DEVIATIONS)
 #: Host bytes by pixel of a piece: itself, its scale, and the sums that all share.
 BYTES_BY_PIXEL = 24
 
@@ -40,15 +46,20 @@ def count_most_pieces(area_px: int) -> int:
     return int(np.clip(MOST_PIXELS // area_px, FEWEST_PIECES, MOST_PIECES))
 
 
-def estimate_mark(crops: Sequence[NDArray[np.uint8]], mask: BoolArray, attempt: Attempt) -> Mark | None:
-    """The mark on aligned crops; None where there is none, or it is opaque."""
+def estimate_mark(
+    crops: Sequence[NDArray[np.uint8]], mask: BoolArray, halved: tuple[bool, bool], attempt: Attempt
+) -> Mark | None:
+    """The mark on aligned crops; None where there is none, or it is opaque.
+
+    halved: whether colours were stored at half the resolution, (across, down).
+    """
     (answer,) = attempt(
         Request(
             stage="estimate",
             network=None,
             items=[crops],
             shape=lambda batch, _tile: (batch, 3, *mask.shape),
-            run=lambda items, _tile: [estimate_shared_mark(item, mask) for item in items],
+            run=lambda items, _tile: [estimate_shared_mark(item, mask, halved=halved) for item in items],
             item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
         )
     )
@@ -83,9 +94,13 @@ def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
     return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
 
 
-def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]]) -> bool:
-    """Whether most of the pieces speak for the mark."""
+def explains(mark: Mark, crops: Sequence[NDArray[np.uint8]], halved: tuple[bool, bool]) -> bool:
+    """Whether most of the pieces speak for the mark. halved: see `estimate_mark`."""
     checked = crops[:: max(1, len(crops) // MOST_CHECKED)]
-    fits = [fit_mark(crop.astype(np.float32) / np.float32(255), mark, Placement(0, 0)) for crop in checked]
+    pictures = (crop.astype(np.float32) / np.float32(255) for crop in checked)
+    fits = [fit_mark(picture, mark, Placement(0, 0), halved) for picture in pictures]
     good = sum(fit is not None and fit.is_there for fit in fits)
-    return good >= LEAST_EXPLAINED * len(checked)
+    little = sum(fit is not None and replace(fit, placement=AT_ITS_PLACE).is_there for fit in fits)
+    return good >= LEAST_EXPLAINED * len(checked) or (
+        good >= LEAST_WHERE_ALL_SPEAK * len(checked) and little >= ALL_SPEAK * len(checked)
+    )

@@ -143,12 +143,12 @@ def find_shared_mark(
     pieces = _Gatherer(read, lead, is_stopping).gather_all(paths)
     if pieces is None or pieces.is_cut or _goes_on(pieces.mask) or is_stopping():
         return None  # what is left of a mark that goes on is seen more than all of it
-    mark = estimate_mark(pieces.crops, pieces.mask, attempt)
+    mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, attempt)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
         pieces = replace(pieces, crops=[realign(crop, mark) for crop in pieces.crops])
-        mark = estimate_mark(pieces.crops, pieces.mask, attempt) or mark
-    if mark is None or not explains(mark, pieces.crops):
+        mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, attempt) or mark
+    if mark is None or not explains(mark, pieces.crops, pieces.halved):
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
     trimmed, _, _ = trim_mark(Mark(mark.alpha, mark.rgb, kind))
@@ -249,13 +249,15 @@ def _shrink_box(box: Box, by: float) -> Box:
 class _Pieces:
     """Aligned crops, where the mark may lie in them, and how many photographs were looked at.
 
-    is_cut: whether many photographs carry more of it than is to be seen here.
+    is_cut: whether many photographs carry more of it than is to be seen here. halved: how most of their files
+    hold colours.
     """
 
     crops: list[NDArray[np.uint8]]
     mask: BoolArray
     looked_at: int
     is_cut: bool
+    halved: tuple[bool, bool]
 
 
 @dataclass(eq=False)
@@ -305,15 +307,15 @@ class _Gatherer:
             if place is None:
                 continue
             reach_px = int(np.ceil(2 * self.lead.own_px)) + 2
-            windows.append(self._cut(photo.rgb_u8, place, by, reach_px))
+            windows.append(self._cut(photo, place, by, reach_px))
         if self.is_stopping() or len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
         manner, whole = self.lead.manner, self.lead.scaled is None
         laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
         enough = len(laid.crops) >= LEAST_SHARING and laid.mask.any()
-        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut) if enough else None
+        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved) if enough else None
 
-    def _cut(self, rgb_u8: NDArray[np.uint8], place: Place, by: float, reach_px: int) -> Window:
+    def _cut(self, photo: Photo, place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
         own_px = self.lead.own_px
         height, width = self.lead.outline.shape[:2]
@@ -325,8 +327,9 @@ class _Gatherer:
         left, top = place.left / by - margin / to_piece, place.top / by - margin / to_piece
         own = (max(1, round(size[0] / to_piece)), max(1, round(size[1] / to_piece)))
         window = Window(
-            cut_window(rgb_u8, round(left), round(top), *own),
-            cut_inside(rgb_u8.shape[0], rgb_u8.shape[1], round(left), round(top), *own),
+            cut_window(photo.rgb_u8, round(left), round(top), *own),
+            cut_inside(photo.height, photo.width, round(left), round(top), *own),
+            photo.halved,
         )
         return window if own == size else resize_window(window, size)
 

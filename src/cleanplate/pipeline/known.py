@@ -21,7 +21,7 @@ from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.compression import Compression, read_compression
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, remove_known
+from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, find_halved, remove_known
 from cleanplate.remove.shrinkage import spread_evenly
 from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
@@ -97,7 +97,7 @@ class KnownMarks:
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
-        return f"known:3-{digest.hexdigest()[:16]}"
+        return f"known:4-{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
@@ -150,7 +150,7 @@ def _take_one(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
 ) -> Region | None:
     """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
-    fit = fit_mark(rgb, mark, placement)
+    fit = fit_mark(rgb, mark, placement, find_halved(noise))
     if fit is None or not fit.is_there:
         return None
     sure = fit.evidence >= SURE_EVIDENCE

@@ -17,7 +17,7 @@ from cleanplate.errors import TooLittleMemoryError
 from cleanplate.marks.files import ESTIMATED
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.judge import compare_visibility
-from cleanplate.remove.known import OPAQUE, Noise, remove_known
+from cleanplate.remove.known import OPAQUE, Noise, find_halved, remove_known
 from cleanplate.remove.shared import estimate_shared_mark
 from cleanplate.structures import BoolArray, Detection, Mark, Method, Photo, Region, RgbArray
 
@@ -85,7 +85,7 @@ def take_off_pattern(photo: Photo, found: Detection, noise: Noise) -> TakenPatte
     copies, mask = repeated
     rgb_u8 = photo.rgb_u8
     copies = settle_copies(rgb_u8, copies, mask)
-    layer = _estimate(photo, copies, mask)
+    layer = _estimate(photo, copies, mask, find_halved(noise))
     if not (layer.alpha > 0).any():
         return None
     peak = np.float32(np.iinfo(photo.rgb.dtype).max)
@@ -106,13 +106,13 @@ def take_off_pattern(photo: Photo, found: Detection, noise: Noise) -> TakenPatte
     return TakenPattern(result, tuple(regions))
 
 
-def _estimate(photo: Photo, copies: Copies, mask: BoolArray) -> Mark:
-    """The mark over the whole photograph."""
+def _estimate(photo: Photo, copies: Copies, mask: BoolArray, halved: tuple[bool, bool]) -> Mark:
+    """The mark over the whole photograph. halved: whether its colours were stored so, (across, down)."""
     _, places = copies.list_windows(photo.height, photo.width, WHOLE)
     most = int(np.clip(MOST_PIXELS // mask.size, 2, MOST_COPIES))
     if len(places) > most:
         places = places[np.random.default_rng(0).permutation(len(places))[:most]]
-    mark = estimate_shared_mark(copies.cut_out(photo.rgb_u8, places), mask)
+    mark = estimate_shared_mark(copies.cut_out(photo.rgb_u8, places), mask, halved=halved)
     premultiplied = np.dstack([mark.rgb * mark.alpha[..., None], mark.alpha]).astype(np.float32)
     laid = copies.lay(premultiplied, photo.height, photo.width)
     alpha = np.where(laid[..., 3] >= LEAST_OPACITY, np.clip(laid[..., 3], 0, 1), 0).astype(np.float32)

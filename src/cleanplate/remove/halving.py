@@ -53,26 +53,24 @@ class Halving:
 
 
 def invert_halved(
-    marked: FloatArray, alpha: FloatArray, added: FloatArray, halving: Halving, *, is_stored: bool = False
+    marked: FloatArray, alpha: FloatArray, added: FloatArray, halving: Halving
 ) -> tuple[FloatArray, BoolArray]:
     """(the photograph behind, in [0, 1]; where it differs).
 
     alpha: (h, w); where hardly anything is let through the result is noise. added: (h, w, 3), the mark's
-    colour times its opacity. is_stored: whether `added` was worked out from such files, so that its colours
-    are what was stored already.
+    colour times its opacity.
     """
-    behind, changed = divide_halved(marked, alpha, added, halving, is_stored=is_stored)
+    behind, changed = divide_halved(marked, alpha, added, halving)
     return np.clip(behind, 0, 1), changed
 
 
 def divide_halved(
-    marked: FloatArray, alpha: FloatArray, added: FloatArray, halving: Halving, *, is_stored: bool = False
+    marked: FloatArray, alpha: FloatArray, added: FloatArray, halving: Halving
 ) -> tuple[FloatArray, BoolArray]:
     """The same, unclipped: how far it lies beyond black and white tells how much of it is noise."""
     light, tinted = marked @ TO_YCC.T, added @ TO_YCC.T
     stored_alpha = halving.store(alpha)
-    colours = np.ascontiguousarray(tinted[..., 1:])
-    colours = colours if is_stored else halving.store(colours)
+    colours = halving.store(np.ascontiguousarray(tinted[..., 1:]))
     behind = np.empty_like(light)
     behind[..., 0] = (light[..., 0] - tinted[..., 0]) / np.maximum(1 - alpha, LEAST_KEPT)
     behind[..., 1:] = (light[..., 1:] - colours) / np.maximum(1 - stored_alpha, LEAST_KEPT)[..., None]

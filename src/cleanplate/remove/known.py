@@ -12,6 +12,7 @@ from cleanplate.remove.compression import Compression
 from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.halving import Halving, invert_halved
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
+from cleanplate.remove.judge import judge_visibility
 from cleanplate.remove.shrinkage import shrink_noise
 from cleanplate.structures import BoolArray, FloatArray, Mark
 
@@ -30,8 +31,24 @@ REMAINS = 0.1
 REMAINS_ESTIMATED = 0.3
 
 
+#: A fill and an inverse that differ, squared, by no more than so many times what both are expected to be
+#: wrong by are both believed. Source: 0.5, 0.75, 1 and 1.5 on 11 folders, nine of them of training
+#: photographs: 33.6 dB inside the mark each, and without; on the nine where it was compared, two, two, one
+#: and one of 128 photographs are worse than the ordinary way, three without.
+MOST_APART = 1.0
+
+
 #: Standard deviation of a pixel, or what a file's compression did to it.
 Noise = float | Compression
+
+
+def find_halved(noise: Noise) -> tuple[bool, bool]:
+    """Whether colours were stored at half the resolution, (across, down).
+
+    >>> find_halved(ROUNDING_NOISE)
+    (False, False)
+    """
+    return noise.halved if isinstance(noise, Compression) else (False, False)
 
 
 def remove_known(
@@ -54,16 +71,16 @@ def remove_known(
     added = mark.alpha[..., None] * mark.rgb
     if isinstance(noise, Compression):
         halving = Halving(noise.halved, *origin)
-        is_stored = mark.kind in (ESTIMATED, FIXED_SIZE)
-        inverse, changed = invert_halved(marked, mark.alpha, added, halving, is_stored=is_stored)
-        remains = REMAINS_ESTIMATED if is_stored else REMAINS
+        inverse, changed = invert_halved(marked, mark.alpha, added, halving)
+        remains = REMAINS_ESTIMATED if mark.kind in (ESTIMATED, FIXED_SIZE) else REMAINS
         expected = remains * float(np.sqrt(noise.rounding[0].mean())) / kept**2
     else:
         inverse = np.clip((marked - added) / kept[..., None], 0, 1).astype(np.float32)
         changed = np.asarray(mark.alpha > 0, bool)
         expected = noise / kept
     noisy = expected > GOOD_LEVELS / 255
-    needs_fill = bool((changed & (noisy | opaque)).any())
+    is_estimate = mark.kind in (ESTIMATED, FIXED_SIZE)
+    needs_fill = bool((changed & (noisy | opaque | is_estimate)).any())
     around = dilate(changed, 1)
     fill = fill_with_membrane(marked, around) if needs_fill else marked
     inverse = np.where(opaque[..., None], fill, inverse).astype(np.float32)
@@ -71,7 +88,29 @@ def remove_known(
         inverse = shrink_noise(inverse, kept, changed, noise.rounding)
     if needs_fill:
         variance = estimate_fill_variance(marked, around)
-        weight = np.where(noisy, variance / (variance + expected**2), 1)
+        wrong = np.where(noisy, expected**2, 0)
+        if is_estimate:
+            sure = changed & ~opaque
+            wrong = wrong + _find_left(inverse, fill, variance, mark.alpha, sure) / kept**2
+        weight = variance / (variance + wrong)
         weight = np.where(opaque, 0, weight)[..., None]
         inverse = (weight * inverse + (1 - weight) * fill).astype(np.float32)
     return np.where(changed[..., None], inverse, marked).astype(np.float32), changed
+
+
+def _find_left(
+    inverse: FloatArray, fill: FloatArray, variance: FloatArray, alpha: FloatArray, where: BoolArray
+) -> float:
+    """What an estimated mark leaves of itself, squared, times what it lets through, squared.
+
+    The ghost that is seen along its edges, believed only where the inverse differs from the fill by what both
+    may be wrong by: elsewhere the scene has an edge under the mark's, and the fill does not know it.
+    variance: of the fill. where: (h, w) bool, where the mark lets something through.
+    """
+    if not where.any():
+        return 0.0
+    squared = judge_visibility(inverse, alpha / max(1e-6, float(alpha.max())), where).ghost ** 2
+    apart = float(((inverse - fill)[where] ** 2).mean())
+    if apart > MOST_APART * (float(variance[where].mean()) + squared):
+        return 0.0
+    return squared / float((1 / (1 - alpha[where]) ** 2).mean())

@@ -1,0 +1,38 @@
+"""Whether an estimated mark explains the pieces that it was worked out from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cleanplate.engine import pieces
+from cleanplate.remove.stamped import Fit
+from cleanplate.structures import Mark, Placement
+
+
+@pytest.mark.parametrize(
+    ("evidence", "is_explained"),
+    [
+        ((2.0, 2.0, 2.0, 0.0, 0.0), True),  # most speak for it clearly
+        ((2.0, 2.0, 2.0, 0.2, 0.2, 0.2), True),  # half clearly, the others a little
+        ((2.0, 2.0, 2.0, 0.2, 0.2, 0.0), False),  # one of them not at all
+        ((2.0, 2.0, 0.2, 0.2, 0.2, 0.2), False),  # too few clearly
+    ],
+)
+def test_where_nearly_all_pieces_speak_for_a_mark_half_must_do_so_clearly(
+    evidence: tuple[float, ...], is_explained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = iter(Fit(Placement(0, 0), 1.0, nats) for nats in evidence)
+    monkeypatch.setattr(pieces, "fit_mark", lambda *_: next(fits))
+    crops = [np.zeros((4, 4, 3), np.uint8)] * len(evidence)
+    mark = Mark(np.ones((4, 4), np.float32), np.ones((4, 4, 3), np.float32))
+    assert pieces.explains(mark, crops, (False, False)) is is_explained
+
+
+def test_a_mark_of_an_unbelievable_opacity_explains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = Fit(Placement(0, 0), 1.75, 2.0)
+    monkeypatch.setattr(pieces, "fit_mark", lambda *_: replace(fit))
+    mark = Mark(np.ones((4, 4), np.float32), np.ones((4, 4, 3), np.float32))
+    assert not pieces.explains(mark, [np.zeros((4, 4, 3), np.uint8)] * 6, (False, False))

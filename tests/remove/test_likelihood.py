@@ -1,0 +1,91 @@
+"""The step towards the mark that explains photographs best: what its parts promise each other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cleanplate.remove.likelihood import Grid, Step, Unknown, Views, see_colours, take_steps
+
+SIZE = (16, 20)
+
+
+@pytest.fixture
+def draw() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def _draw_unknown(draw: torch.Generator) -> Unknown:
+    half = (SIZE[0] // 2, SIZE[1] // 2)
+    return Unknown(
+        1 + torch.rand(SIZE, generator=draw),
+        torch.rand((1, *SIZE), generator=draw),
+        torch.rand((2, *half), generator=draw) - 0.5,
+    )
+
+
+def _draw_step(draw: torch.Generator, halved: tuple[bool, bool] = (True, True)) -> Step:
+    half = (SIZE[0] // 2, SIZE[1] // 2)
+    step = Step(_draw_unknown(draw), Grid(halved), torch.ones(SIZE), torch.ones(half), 3)
+    for _ in range(3):
+        light, colours = torch.rand((1, *SIZE), generator=draw), torch.rand((2, *half), generator=draw) - 0.5
+        step.add(Views(light, colours, torch.full(SIZE, 0.1), torch.full(half, 0.1)))
+    return step
+
+
+@pytest.mark.parametrize("halved", [(True, True), (True, False), (False, False)])
+def test_a_grid_and_its_transpose_agree(halved: tuple[bool, bool], draw: torch.Generator) -> None:
+    grid = Grid(halved)
+    large, small = torch.rand(SIZE, generator=draw), torch.rand(SIZE[0] // 2, SIZE[1] // 2, generator=draw)
+    one, other = (grid.shrink(large) * small).sum(), (large * grid.spread(small)).sum()
+    assert float(one) == pytest.approx(float(other), rel=1e-5)
+
+
+def test_the_matrix_is_symmetric_and_positive(draw: torch.Generator) -> None:
+    step = _draw_step(draw)
+    one, other = _draw_unknown(draw), _draw_unknown(draw)
+    there, back = step._multiply(one).dot(other), step._multiply(other).dot(one)
+    assert there == pytest.approx(back, rel=1e-4)
+    assert step._multiply(one).dot(one) > 0
+
+
+def test_the_slope_of_what_is_out_of_range_is_that_of_its_cost(draw: torch.Generator) -> None:
+    """Against the difference of the cost itself, a little to either side."""
+    at, towards = _draw_unknown(draw), _draw_unknown(draw)
+    free = torch.ones(SIZE), torch.ones(SIZE[0] // 2, SIZE[1] // 2)
+
+    def cost(by: float) -> float:
+        out = Step(at.plus(towards, by), Grid((True, True)), *free, 1).range
+        return 0.5 * float((out.too_light * out.above**2 + out.too_dark * out.below**2).sum())
+
+    slope = Step(at, Grid((True, True)), *free, 1).range.find_slope().dot(towards)
+    assert slope == pytest.approx((cost(1e-3) - cost(-1e-3)) / 2e-3, rel=2e-2)
+
+
+def test_a_small_change_of_c_is_seen_by_the_colours_as_it_is(draw: torch.Generator) -> None:
+    step = _draw_step(draw)
+    towards = torch.rand(SIZE, generator=draw)
+    moved = Unknown(step.unknown.kept + 1e-3 * towards, step.unknown.light, step.unknown.colours)
+    change = (see_colours(moved, step.grid)[0] - step.seen[0]) / 1e-3
+    assert torch.allclose(change, step.see(towards), atol=1e-2)
+
+
+def test_where_the_mark_cannot_be_nothing_is_changed(draw: torch.Generator) -> None:
+    half = (SIZE[0] // 2, SIZE[1] // 2)
+    free, free_colours = torch.zeros(SIZE), torch.zeros(half)
+    free[4:12, 4:12], free_colours[2:6, 2:6] = 1, 1
+    start = Unknown(torch.ones(SIZE), torch.zeros(1, *SIZE), torch.zeros(2, *half))
+    photographs = [
+        Views(
+            torch.rand((1, *SIZE), generator=draw),
+            torch.rand((2, *half), generator=draw) - 0.5,
+            torch.full(SIZE, 0.1),
+            torch.full(half, 0.1),
+        )
+        for _ in range(4)
+    ]
+    found = take_steps(start, photographs, Grid((True, True)), (free, free_colours), steps=2, rounds=10)
+    assert not (found.kept - 1)[free == 0].any()
+    assert not found.light[0][free == 0].any()
+    assert not found.colours[:, free_colours == 0].any()
+    assert float(found.kept.min()) >= 1
