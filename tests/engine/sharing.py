@@ -16,8 +16,9 @@ NAMES = ("astronaut", "coffee", "chelsea", "rocket", "retina", "hubble_deep_fiel
 SIZE = (200, 280)
 
 
-def draw_mark(opacity: float = 0.55) -> Mark:
-    shape = draw.draw_text("Anna Berg", ImageFont.load_default(30), draw.TextStyle())
+def draw_mark(opacity: float = 0.55, colour: draw.Colour = (1.0, 1.0, 1.0)) -> Mark:
+    style = draw.TextStyle(colour=colour)
+    shape = draw.draw_text("Anna Berg", ImageFont.load_default(30), style)
     return draw.finish(shape, opacity, "text")
 
 

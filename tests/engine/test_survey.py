@@ -50,18 +50,26 @@ def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> Non
     assert agrees(found, 0.55)
 
 
+def look_at_the_corner(photos: Sequence[Photo]) -> list[Detection | None]:
+    found: list[Detection | None] = []
+    for photo in photos:
+        probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
+        probability[-90:, -210:] = 1
+        found.append(detect_from_probability(probability))
+    return found
+
+
 def test_a_mark_that_lies_anywhere_is_worked_out_with_the_finders_help(tmp_path: Path) -> None:
     write_folder(tmp_path, 12, mark=draw_mark(0.7), jitter_px=20)
+    found = find(tmp_path, look_at_the_corner)
+    assert found is not None
+    assert found.sharing >= 8
 
-    def look(photos: Sequence[Photo]) -> list[Detection | None]:
-        found: list[Detection | None] = []
-        for photo in photos:
-            probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
-            probability[-90:, -210:] = 1
-            found.append(detect_from_probability(probability))
-        return found
 
-    found = find(tmp_path, look)
+def test_a_mark_that_lies_anywhere_may_show_in_its_colour_alone(tmp_path: Path) -> None:
+    """As light as much of what is behind it: its edges rise here and fall there, in grey."""
+    write_folder(tmp_path, 12, mark=draw_mark(0.7, (0.1, 0.45, 0.9)), jitter_px=20)
+    found = find(tmp_path, look_at_the_corner)
     assert found is not None
     assert found.sharing >= 8
 

@@ -36,7 +36,7 @@ from cleanplate.detect.gather import (
     locate_near,
     resize_window,
 )
-from cleanplate.detect.outlines import Manner, draw_field
+from cleanplate.detect.outlines import COLOURS, Manner, draw_field
 from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
@@ -87,7 +87,7 @@ class _Lead:
 
     outline: (h, w, 2). scaled: how photographs are scaled for that (see `consistent`); wanted: the edge that
     they are scaled to, or what they are all scaled by. expected: where it is, or None: anywhere. own_px:
-    pixels of a piece to one of that size.
+    pixels of a piece to one of that size. manner: how outlines are drawn.
     """
 
     outline: FloatArray
@@ -95,11 +95,7 @@ class _Lead:
     wanted: float
     expected: Consistent | None
     own_px: float
-
-    @property
-    def manner(self) -> Manner:
-        """How outlines are drawn."""
-        return Manner() if self.expected is None else self.expected.manner
+    manner: Manner
 
     def factor(self, height: int, width: int) -> float:
         """What a photograph of this size is scaled by."""
@@ -110,7 +106,7 @@ class _Lead:
     def locate(self, small_u8: NDArray[np.uint8]) -> Place | None:
         """Where it lies on a photograph of that size, if it does."""
         if self.expected is None:
-            field = draw_field(small_u8.astype(np.float32) / np.float32(255))
+            field = draw_field(small_u8.astype(np.float32) / np.float32(255), self.manner)
             return locate_anywhere(field, self.outline)
         place = self.expected.place(*small_u8.shape[:2])
         return locate_near(small_u8, self.outline, place, reach_px=3, manner=self.manner)
@@ -206,28 +202,45 @@ def _find_by_gradients(sample: Sequence[Sampled]) -> _Lead | None:
         small, wanted = shrink_together(sample, scaled)
         found = find_consistent(small, rules)
         if found is not None and (best is None or found.strength > best[0].strength):
-            lead = _Lead(found.field, scaled, wanted, found, 1 / wanted)
+            lead = _Lead(found.field, scaled, wanted, found, 1 / wanted, found.manner)
             best = found, replace(lead, own_px=_choose_own_px(lead, [size for _, size in sample]))
     return None if best is None else best[1]
 
 
 def _find_by_boxes(sample: Sequence[Sampled], found: Sequence[tuple[float, int, Box]]) -> _Lead | None:
-    """The outline of one of the finder's boxes that lies on most of the photographs."""
+    """The outline of one of the finder's boxes that lies on most of the photographs: in grey, or, where none
+    does, in a colour."""
     if not found:
         return None
     small, wanted = shrink_together(sample, None)
-    fields = [draw_field(rgb.astype(np.float32) / np.float32(255)) for rgb in small]
-    best, most = None, max(LEAST_SHARING, int(np.ceil(LEAST_SHARE * len(sample)))) - 1
+    for manners in ((Manner(),), COLOURS):
+        best: _Lead | None = None
+        most = max(LEAST_SHARING, int(np.ceil(LEAST_SHARE * len(sample)))) - 1
+        for manner in manners:
+            fields = [draw_field(rgb.astype(np.float32) / np.float32(255), manner) for rgb in small]
+            outline, count = _gather_templates(fields, found, wanted, most)
+            if outline is not None:
+                best, most = _Lead(outline, None, wanted, None, 1 / wanted, manner), count
+        if best is not None:
+            return best
+    return None
+
+
+def _gather_templates(
+    fields: Sequence[FloatArray], found: Sequence[tuple[float, int, Box]], wanted: float, most: int
+) -> tuple[FloatArray | None, int]:
+    """(the outline that lies on most photographs, if on more than `most`; on how many)."""
+    best: FloatArray | None = None
     for _, at, box in found[:MOST_TEMPLATES]:
+        if most >= 0.7 * len(fields):
+            break
         height, width = fields[at].shape[:2]
         template = fields[at][_shrink_box(box, wanted).grown(TEMPLATE_MARGIN_PX, width, height).slices]
         outline, places = gather_around(fields, np.ascontiguousarray(template))
         count = sum(place is not None for place in places)
         if count > most:
             best, most = outline, count
-        if most >= 0.7 * len(sample):
-            break
-    return None if best is None else _Lead(best, None, wanted, None, 1 / wanted)
+    return best, most
 
 
 def _choose_own_px(lead: _Lead, sizes: Sequence[tuple[int, int]]) -> float:
