@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.finder import SKIP_CHANNELS, Finder
 from cleanplate.models.nets.restorer import Restorer
 
 
@@ -36,10 +36,23 @@ def test_a_restorer_that_starts_from_a_finder_has_its_features():
     with torch.no_grad():
         given, own = finder.encoder(x), restorer.encoder(x)
         torch.testing.assert_close(own, given)
-        merged = [
-            net.merges[0](torch.cat([given[4].repeat(1, 1, 2, 2), given[3]], 1)) for net in (finder, restorer)
-        ]
-    torch.testing.assert_close(merged[1], merged[0])
+        together = torch.cat([given[4].repeat(1, 1, 2, 2), given[3]], 1)
+        merged = [net.merges[0](together) for net in (finder, restorer)]
+    assert merged[0].shape[1] > merged[1].shape[1]  # the finder's decoder is wider
+    torch.testing.assert_close(merged[1], merged[0][:, : merged[1].shape[1]])
+
+
+def test_what_the_finders_decoder_sees_of_its_encoder_comes_to_the_same_place():
+    finder, restorer = Finder().eval(), Restorer().eval()
+    restorer.start_from(finder)
+    for number, skip in enumerate(SKIP_CHANNELS):
+        given, own = (net.merges[number].weight for net in (finder, restorer))
+        before = 192 if number == 0 else finder.merges[number - 1].out_channels
+        own_before = 192 if number == 0 else restorer.merges[number - 1].out_channels
+        outputs = min(len(given), len(own))
+        torch.testing.assert_close(
+            own[:outputs, own_before : own_before + skip], given[:outputs, before : before + skip]
+        )
 
 
 def test_planes_are_float32_under_autocast():

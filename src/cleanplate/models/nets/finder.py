@@ -35,8 +35,9 @@ ENCODER_STAGES = (
     Stage(4, 5, 2, 6, 192),
 )
 STEM_CHANNELS = 32
-#: Decoder widths at strides 16, 8, 4 and 2.
-DECODER_CHANNELS = (96, 64, 40, 24)
+#: The encoder's features that the decoder sees beside its own, and its widths, at strides 16, 8, 4 and 2.
+SKIP_CHANNELS = (112, 40, 24, 16)
+DECODER_CHANNELS = (128, 88, 56, 32)
 
 
 class SameConv2d(nn.Conv2d):
@@ -126,10 +127,9 @@ class Finder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        skips = (112, 40, 24, 16)
         inputs = 192
         merges = []
-        for skip, outputs in zip(skips, DECODER_CHANNELS, strict=True):
+        for skip, outputs in zip(SKIP_CHANNELS, DECODER_CHANNELS, strict=True):
             merges.append(nn.Conv2d(inputs + skip, outputs, 3, padding=1))
             inputs = outputs
         self.merges = nn.ModuleList(merges)

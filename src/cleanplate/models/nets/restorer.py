@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.nets.finder import DECODER_CHANNELS, Encoder, Finder
+from cleanplate.models.nets.finder import SKIP_CHANNELS, Encoder, Finder
 
+#: Decoder widths at strides 16, 8 and 4.
+DECODER_CHANNELS = (96, 64, 40)
 #: Width of the half-resolution branch.
 DETAIL_CHANNELS = 32
 #: Width of the last features, at half resolution.
@@ -41,7 +43,7 @@ class Restorer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        wide, middle, narrow, _ = DECODER_CHANNELS
+        wide, middle, narrow = DECODER_CHANNELS
         self.encoder = Encoder()
         self.detail = nn.Sequential(
             nn.Conv2d(16, DETAIL_CHANNELS, 3, padding=1),
@@ -92,10 +94,14 @@ class Restorer(nn.Module):
 
     @torch.no_grad()
     def start_from(self, finder: Finder) -> None:
-        """Take over the encoder and, where they have the same place, the decoder's weights of a finder."""
+        """Take over the encoder of a finder and, as far as it is as wide, its decoder."""
         self.encoder.load_state_dict(finder.encoder.state_dict())
-        for own, given in zip(self.merges, finder.merges, strict=True):
-            outputs, inputs = given.get_parameter("weight").shape[:2]
-            own.get_parameter("weight")[:outputs, inputs:] *= 0.1
-            own.get_parameter("weight")[:outputs, :inputs] = given.get_parameter("weight")
-            own.get_parameter("bias")[:outputs] = given.get_parameter("bias")
+        own_before = given_before = 192
+        for own, given, skip in zip(self.merges, finder.merges, SKIP_CHANNELS, strict=True):
+            weight, source = own.get_parameter("weight"), given.get_parameter("weight")
+            outputs, inputs = min(len(weight), len(source)), min(own_before, given_before)
+            weight.mul_(0.1)  # what the finder has nothing for
+            weight[:outputs, :inputs] = source[:outputs, :inputs]
+            weight[:outputs, own_before : own_before + skip] = source[:outputs, given_before:]
+            own.get_parameter("bias")[:outputs] = given.get_parameter("bias")[:outputs]
+            own_before, given_before = len(weight), len(source)
