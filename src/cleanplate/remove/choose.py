@@ -38,8 +38,8 @@ MOST_VISIBLE = 0.75
 MOST_VISIBLE_RESTORED = 0.5
 #: What a chooser's shares stand for, in their order; a group of which more than this is the first is left.
 #: Source: with all, half, a quarter and none of the first's share in the mixture on 199 crops of 143
-#: validation photographs none was best; in whole repairs of 177 marked validation triples (chooser-2) 0.65 has 72.9 %
-#: repaired, 5.6 % harmed, 24.11 dB inside, 0.5 71.8, 3.4 and 24.13.
+#: validation photographs none was best; in whole repairs of 177 marked validation triples (chooser-2) 0.65
+#: has 72.9 % repaired, 5.6 % harmed and 24.11 dB inside, 0.5 71.8, 3.4 and 24.13.
 METHODS = (Method.LEFT, Method.UNBLENDED, Method.RESTORED, Method.FILLED)
 MOST_LEFT = 0.5
 
