@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cleanplate.errors import TooLittleMemoryError
 from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.nets.chooser import CANDIDATES, INPUT_PLANES
@@ -19,6 +20,7 @@ from cleanplate.remove.base import Crop, Filler, Removal
 from cleanplate.remove.candidates import Candidates, Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, fill_crop, leave
 from cleanplate.remove.fill import refill
+from cleanplate.remove.halves import can_halve, halve, join
 from cleanplate.remove.rest import fill_what_is_left
 from cleanplate.structures import Box, FloatArray
 
@@ -134,20 +136,38 @@ class NetworkRemover:
             return fetch_batch(together, [rgb.shape[:2] for rgb, _ in layers])
 
     def _finish(self, crop: Crop, blend: TileBlend, attempt: Attempt) -> Removal | Exception:
-        if self.inpaint != "auto":
-            nbytes, filler = FILL_BYTES_BY_PIXEL * crop.mask.size, self.inpaint == "embedded"
-            return run_alone(
-                attempt, "separate", nbytes, lambda: fill_crop(crop, _read(blend), with_network=filler)
-            )
+        removal = self._handle(crop, blend.result(), attempt)
+        if isinstance(removal, Exception) or not crop.given or self.inpaint != "auto":
+            return removal
+        return fill_what_is_left(crop, removal)
+
+    def _handle(self, crop: Crop, planes: FloatArray, attempt: Attempt) -> Removal | Exception:
+        """A crop as a whole or, where memory admits only less, in halves."""
+        handle = self._take_apart if self.inpaint == "auto" else self._fill
+        removal = handle(crop, planes, attempt)
+        if not isinstance(removal, TooLittleMemoryError) or not can_halve(crop):
+            return removal
+        halves, removals = halve(crop, planes), []
+        for half in halves:
+            answer = self._handle(half.crop, half.planes, attempt)
+            if isinstance(answer, Exception):
+                return answer
+            removals.append(answer)
+        return join(crop, halves, removals)
+
+    def _fill(self, crop: Crop, planes: FloatArray, attempt: Attempt) -> Removal | Exception:
+        nbytes, with_network = FILL_BYTES_BY_PIXEL * crop.mask.size, self.inpaint == "embedded"
+        return run_alone(
+            attempt, "separate", nbytes, lambda: fill_crop(crop, _read(planes), with_network=with_network)
+        )
+
+    def _take_apart(self, crop: Crop, planes: FloatArray, attempt: Attempt) -> Removal | Exception:
         cleaning = 0 if crop.quantisation is None else CLEAN_BYTES_BY_PIXEL
         nbytes = (SEPARATE_BYTES_BY_PIXEL + cleaning) * crop.mask.size
-        found = run_alone(attempt, "separate", nbytes, lambda: find_candidates(crop, _read(blend)))
+        found = run_alone(attempt, "separate", nbytes, lambda: find_candidates(crop, _read(planes)))
         if isinstance(found, Exception):
             return found
-        removal = leave(crop) if found is None else self._choose(found, attempt)
-        return (
-            removal if isinstance(removal, Exception) or not crop.given else fill_what_is_left(crop, removal)
-        )
+        return leave(crop) if found is None else self._choose(found, attempt)
 
     def _choose(self, found: Candidates, attempt: Attempt) -> Removal | Exception:
         if self.chooser is None:
@@ -187,8 +207,7 @@ class NetworkRemover:
             return fetch_batch(self.chooser(batch), [layers[0].shape[:2] for layers in pieces])
 
 
-def _read(blend: TileBlend) -> Prediction:
-    planes = blend.result()
+def _read(planes: FloatArray) -> Prediction:
     return Prediction(
         matte=np.ascontiguousarray(planes[..., 0]),
         opacity=np.ascontiguousarray(planes[..., 1]),
