@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
-from cleanplate.structures import FloatArray, Mark
+from cleanplate.structures import Box, FloatArray, Mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,50 +32,28 @@ def composite(rgb: FloatArray, marks: Sequence[PlacedMark]) -> tuple[FloatArray,
     (0.5, 0.5)
     """
     height, width = rgb.shape[:2]
-    overlaps = [(placed, _overlap(placed, height, width)) for placed in marks]
-    overlaps = [(p, places) for p, places in overlaps if all(s.stop > s.start for s in places)]
-    touched = _bound([places for _, places in overlaps])
-    shape = rgb[touched].shape
-    added, kept = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
-    for placed, (rows, columns, mark_rows, mark_columns) in overlaps:
-        here = (_shift(rows, touched[0]), _shift(columns, touched[1]))
-        own_alpha = placed.mark.alpha[mark_rows, mark_columns]
-        own_colour = placed.mark.rgb[mark_rows, mark_columns]
+    placed = [(mark, box) for mark in marks if (box := _find_overlap(mark, height, width)).area]
+    touched = reduce(Box.union, [box for _, box in placed]) if placed else Box(0, 0, 0, 0)
+    added = np.zeros((touched.height, touched.width, 3), np.float32)
+    kept = np.ones(added.shape[:2], np.float32)
+    for mark, box in placed:
+        here = box.moved(-touched.left, -touched.top).slices
+        on_mark = box.moved(-mark.left, -mark.top).slices
+        own_alpha, own_colour = mark.mark.alpha[on_mark], mark.mark.rgb[on_mark]
         added[here] = added[here] * (1 - own_alpha)[..., None] + own_colour * own_alpha[..., None]
         kept[here] *= 1 - own_alpha
     marked, alpha = rgb.copy(), np.zeros((height, width), np.float32)
     colour = np.zeros((height, width, 3), np.float32)
-    marked[touched] = rgb[touched] * kept[..., None] + added
-    alpha[touched] = 1 - kept
-    covered = np.maximum(alpha[touched], 1e-6)[..., None]
-    colour[touched] = np.where(alpha[touched][..., None] > 1e-6, added / covered, 0)
+    there = touched.slices
+    marked[there] = rgb[there] * kept[..., None] + added
+    alpha[there] = 1 - kept
+    covered = alpha[there][..., None]
+    colour[there] = np.where(covered > 1e-6, added / np.maximum(covered, 1e-6), 0)
     return marked, alpha, colour
 
 
-def _bound(overlaps: Sequence[tuple[slice, slice, slice, slice]]) -> tuple[slice, slice]:
-    """The smallest (rows, columns) that hold all that marks touch; empty where they touch nothing."""
-    if not overlaps:
-        return slice(0, 0), slice(0, 0)
-    rows, columns, _, _ = zip(*overlaps, strict=True)
-    return _join(rows), _join(columns)
-
-
-def _join(slices: Sequence[slice]) -> slice:
-    return slice(min(s.start for s in slices), max(s.stop for s in slices))
-
-
-def _shift(where: slice, origin: slice) -> slice:
-    return slice(where.start - origin.start, where.stop - origin.start)
-
-
-def _overlap(placed: PlacedMark, height: int, width: int) -> tuple[slice, slice, slice, slice]:
+def _find_overlap(placed: PlacedMark, height: int, width: int) -> Box:
+    """The part of a photograph that a mark lies on; without area where it lies beside it."""
     mark_height, mark_width = placed.mark.alpha.shape
     top, left = max(0, placed.top), max(0, placed.left)
-    bottom = max(top, min(height, placed.top + mark_height))
-    right = max(left, min(width, placed.left + mark_width))
-    return (
-        slice(top, bottom),
-        slice(left, right),
-        slice(top - placed.top, bottom - placed.top),
-        slice(left - placed.left, right - placed.left),
-    )
+    return Box(left, top, min(width, placed.left + mark_width), min(height, placed.top + mark_height))

@@ -112,7 +112,7 @@ def _put_together(
             method = Method.FILLED
         if method is Method.FILLED:
             filled[near.slices] |= where
-        regions.append(Region(_move(box, crop.box), method, opacity, 1 - visible))
+        regions.append(Region(box.moved(crop.box.left, crop.box.top), method, opacity, 1 - visible))
     return Removal(np.clip(rgb, 0, 1), changed, tuple(regions), filled)
 
 
@@ -133,7 +133,7 @@ def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Remo
         gone = _find_gone(crop.rgb, background, support, mask)
         filled = np.where(gone[..., None], background, filled)
     regions = tuple(
-        Region(_move(box, crop.box), Method.FILLED, None, 1.0)
+        Region(box.moved(crop.box.left, crop.box.top), Method.FILLED, None, 1.0)
         for _, box in sorted(find_boxes(labels).items())
     )
     rgb = np.where(mask[..., None], np.clip(filled, 0, 1), crop.rgb).astype(np.float32)
@@ -177,11 +177,6 @@ def _choose(
 
 def _share(seen: Visibility, before: Visibility) -> float:
     return float(np.clip(seen.total / max(before.total, 1e-6), 0, 1))
-
-
-def _move(box: Box, crop: Box) -> Box:
-    """A box in a crop as a box in the photograph."""
-    return Box(box.left + crop.left, box.top + crop.top, box.right + crop.left, box.bottom + crop.top)
 
 
 def leave(crop: Crop) -> Removal:

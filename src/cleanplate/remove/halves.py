@@ -63,7 +63,7 @@ def _cut(crop: Crop, planes: FloatArray, core: Box, seen: Box) -> Half:
         rgb=np.ascontiguousarray(crop.rgb[seen.slices]),
         probability=np.ascontiguousarray(crop.probability[seen.slices]),
         mask=np.ascontiguousarray(crop.mask[seen.slices]),
-        box=_move(seen, crop.box),
+        box=seen.moved(crop.box.left, crop.box.top),
         own=None,
     )
     return Half(piece, np.ascontiguousarray(planes[seen.slices]), core, seen)
@@ -74,15 +74,13 @@ def join(crop: Crop, halves: Sequence[Half], removals: Sequence[Removal]) -> Rem
     rgb, changed, filled = crop.rgb.copy(), np.zeros(crop.mask.shape, bool), np.zeros(crop.mask.shape, bool)
     regions = []
     for half, removal in zip(halves, removals, strict=True):
-        core, seen = half.core, half.seen
-        inner = Box(
-            core.left - seen.left, core.top - seen.top, core.right - seen.left, core.bottom - seen.top
-        ).slices
+        core = half.core
+        inner = core.moved(-half.seen.left, -half.seen.top).slices
         rgb[core.slices] = removal.rgb[inner]
         changed[core.slices] = removal.changed[inner]
         if removal.filled is not None:
             filled[core.slices] = removal.filled[inner]
-        own = _move(core, crop.box)
+        own = core.moved(crop.box.left, crop.box.top)
         regions += [region for region in removal.regions if _holds_middle(own, region.box)]
     return Removal(rgb, changed, tuple(regions), filled)
 
@@ -90,8 +88,3 @@ def join(crop: Crop, halves: Sequence[Half], removals: Sequence[Removal]) -> Rem
 def _holds_middle(outer: Box, inner: Box) -> bool:
     across, down = (inner.left + inner.right) // 2, (inner.top + inner.bottom) // 2
     return outer.left <= across < outer.right and outer.top <= down < outer.bottom
-
-
-def _move(box: Box, crop: Box) -> Box:
-    """A box in a crop as a box in the photograph."""
-    return Box(box.left + crop.left, box.top + crop.top, box.right + crop.left, box.bottom + crop.top)

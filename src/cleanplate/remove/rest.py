@@ -8,7 +8,7 @@ from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import find_boxes
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import fill_with_membrane
-from cleanplate.structures import Box, Method, Region
+from cleanplate.structures import Method, Region
 
 #: A connected part of a mask of which less was rewritten counts as left alone: its mark was not understood.
 LEAST_REWRITTEN = 0.05
@@ -29,14 +29,13 @@ def fill_what_is_left(crop: Crop, removal: Removal) -> Removal:
     filled = fill_with_membrane(removal.rgb, where)
     regions = tuple(region for region in removal.regions if region.method is not Method.LEFT)
     boxes = find_boxes(np.where(where, labels, 0).astype(np.int32))
-    added = tuple(Region(_move(box, crop.box), Method.FILLED, None, 1.0) for _, box in sorted(boxes.items()))
+    added = tuple(
+        Region(box.moved(crop.box.left, crop.box.top), Method.FILLED, None, 1.0)
+        for _, box in sorted(boxes.items())
+    )
     return Removal(
         np.where(where[..., None], filled, removal.rgb).astype(np.float32),
         removal.changed | where,
         (*regions, *added),
         where if removal.filled is None else removal.filled | where,
     )
-
-
-def _move(box: Box, crop: Box) -> Box:
-    return Box(box.left + crop.left, box.top + crop.top, box.right + crop.left, box.bottom + crop.top)

@@ -153,7 +153,7 @@ class _Scene:
         shape, inner = placed
         box = inner.grown(CONTEXT_PX, width, height)
         mask = np.zeros((box.height, box.width), bool)
-        mask[_inside(inner, box).slices] = shape.alpha > LEAST_OPACITY
+        mask[inner.moved(-box.left, -box.top).slices] = shape.alpha > LEAST_OPACITY
         crop = np.ascontiguousarray(rgb[box.slices])
         shrink = float(min(1.0, np.sqrt(MOST_PIXELS / mask.size)))
         crop, mask = _shrink(crop, shrink), _shrink(mask.astype(np.float32), shrink) > LEAST_OPACITY
@@ -259,12 +259,6 @@ def _rate_place(scene: _Scene, placement: Placement, factor: float) -> float:
     """What a place costs against there being no mark, a pair of pixels."""
     sight = scene.look(placement)
     return float("inf") if sight is None else (sight.rate(factor) - sight.rate(0.0)) / sight.count
-
-
-def _inside(inner: Box, outer: Box) -> Box:
-    return Box(
-        inner.left - outer.left, inner.top - outer.top, inner.right - outer.left, inner.bottom - outer.top
-    )
 
 
 def _shrink(plane: FloatArray, by: float) -> FloatArray:
