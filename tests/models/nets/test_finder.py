@@ -39,6 +39,19 @@ def test_a_strided_convolution_pads_to_the_right_and_bottom():
     torch.testing.assert_close(result, torch.tensor([[9.0, 6.0], [6.0, 4.0]]))
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_strided_convolution_learns_from_what_it_answers(kernel):
+    """While learning the input is padded, else the kernel: the same numbers."""
+    torch.manual_seed(0)
+    convolution = SameConv2d(6, 6, kernel, stride=2, groups=6)
+    x = torch.randn(2, 6, 16, 12)
+    learning = convolution(x)
+    with torch.no_grad():
+        answering = convolution(x)
+    assert learning.shape == (2, 6, 8, 6)
+    torch.testing.assert_close(learning, answering, atol=1e-6, rtol=1e-5)
+
+
 def test_the_stride_that_is_told_is_the_one_that_is_needed():
     network = Finder().eval()
     with pytest.raises(RuntimeError):

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.models.nets.finder import enlarge
+
 #: Candidates, each of three planes, in the order of the shares: as it is, inverted, imagined, filled.
 CANDIDATES = 4
 #: Planes beside them: what is known of the mark (`remove/candidates`). The last says what may be rewritten.
@@ -36,7 +38,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
-        return F.relu(x + self.second(F.relu(self.first(x))))
+        y: Tensor = self.second(F.relu(self.first(x), inplace=True))
+        return F.relu(y.add_(x), inplace=True)
 
 
 class Chooser(nn.Module):
@@ -78,14 +81,10 @@ class Chooser(nn.Module):
         )
         together = torch.cat([pictures - 0.5, DIFFERENCE_GAIN * differences, known], dim=1)
         halved = F.pixel_unshuffle(together, 2).to(self.head.weight.dtype)
-        fine = self.fine(F.relu(self.enter(halved)))
-        middle = self.middle(F.relu(self.to_middle(fine)))
-        coarse = self.coarse(F.relu(self.to_coarse(middle)))
-        middle = self.middle_again(middle + _enlarge(self.from_coarse(coarse)))
-        fine = self.fine_again(fine + _enlarge(self.from_middle(middle)))
+        fine = self.fine(F.relu(self.enter(halved), inplace=True))
+        middle = self.middle(F.relu(self.to_middle(fine), inplace=True))
+        coarse = self.coarse(F.relu(self.to_coarse(middle), inplace=True))
+        middle = self.middle_again(middle + enlarge(self.from_coarse(coarse)))
+        fine = self.fine_again(fine + enlarge(self.from_middle(middle)))
         logits = F.pixel_shuffle(self.head(fine), 2).float()
         return (MOST_LOGIT * torch.tanh(logits / MOST_LOGIT)).softmax(dim=1)
-
-
-def _enlarge(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.nets.finder import SKIP_CHANNELS, Encoder, Finder
+from cleanplate.models.nets.finder import SKIP_CHANNELS, Encoder, Finder, enlarge
 
 #: Decoder widths at strides 16, 8 and 4.
 DECODER_CHANNELS = (96, 64, 40)
@@ -71,25 +71,23 @@ class Restorer(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """See the class."""
-        picture, found = x[:, :3], x[:, 3:4]
-        stem, quarter, eighth, sixteenth, y = self.encoder(picture)
-        own = (x - 0.5).to(y.dtype)
-        found = found.to(y.dtype)
-        extras = (
-            [sixteenth],
-            [eighth, F.avg_pool2d(found, 8)],
-            [quarter, F.avg_pool2d(found, 4)],
-            [stem, self.detail(F.pixel_unshuffle(own, 2))],
-        )
-        for merge, extra in zip(self.merges, extras, strict=True):
-            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
-            y = F.relu(merge(torch.cat([y, *extra], dim=1)))
+        skips = self.encoder(x[:, :3])
+        y = skips.pop()
+        for merge, pooled in zip(self.merges, (None, 8, 4, None), strict=True):
+            beside = [skips.pop()]
+            if pooled is not None:
+                beside.append(F.avg_pool2d(x[:, 3:4].to(y.dtype), pooled))
+            if not skips:
+                beside.append(self.detail(F.pixel_unshuffle((x - 0.5).to(y.dtype), 2)))
+            y = torch.cat([enlarge(y), *beside], dim=1)
+            del beside  # what is not needed any more goes before the largest feature comes
+            y = F.relu(merge(y), inplace=True)
         planes = F.pixel_shuffle(self.head(self.refine(y)), 2).float()
         return {
             "matte": planes[:, 0:1],
             "opacity": torch.sigmoid(planes[:, 1:2]),
             "colour": torch.sigmoid(planes[:, 2:5]),
-            "background": picture + planes[:, 5:8],
+            "background": x[:, :3] + planes[:, 5:8],
         }
 
     @torch.no_grad()
