@@ -72,7 +72,7 @@ def test_one_that_is_too_small_for_halves_fails_as_it_did() -> None:
     )
 
 
-def test_halves_answer_for_every_pixel_once_and_regions_are_told_once() -> None:
+def test_halves_fade_where_both_see_and_regions_are_told_once() -> None:
     plane = np.arange(400 * 500, dtype=np.float32).reshape(400, 500)
     crop = Crop(np.dstack([plane] * 3), plane, plane > 0, Box(7, 9, 507, 409), own=plane > 3)
     halves = halve(crop, plane[..., None])
@@ -91,10 +91,13 @@ def test_halves_answer_for_every_pixel_once_and_regions_are_told_once() -> None:
             )
         )
     joined = join(crop, halves, removals)
-    expected = np.zeros((400, 500), bool)
-    expected[:, 250:] = True
-    assert np.array_equal(joined.changed, expected)
-    assert np.array_equal(joined.filled, expected)
-    assert np.array_equal(joined.rgb[..., 0], expected.astype(np.float32))
+    told = np.zeros((400, 500), bool)
+    told[:, 250 - SHARED_PX :] = True
+    assert np.array_equal(joined.changed, told)
+    own = np.zeros((400, 500), bool)
+    own[:, 250 + SHARED_PX :] = True
+    assert np.array_equal(joined.filled, own)
+    share = np.clip((np.arange(500) + 0.5 - 250 + SHARED_PX) / (2 * SHARED_PX), 0, 1)[None]
+    np.testing.assert_allclose(joined.rgb[..., 0], share + (1 - share) * plane, rtol=1e-5)
     assert joined.regions == (region,)
     assert join(crop, halves, [replace(removal, regions=()) for removal in removals]).regions == ()

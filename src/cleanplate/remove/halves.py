@@ -1,7 +1,7 @@
 """A crop in halves, for want of memory, and what was made of them put together again.
 
-Each half sees some of the other, and answers for its own pixels. A mark that lies on both is taken apart in
-each by itself, so its two parts may be understood differently: better than a photograph that fails.
+Each half sees some of the other. A mark that lies on both is taken apart in each by itself, so its two parts
+may be understood differently: what both see fades from one to the other. Better than a photograph that fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAST_PX = 192
 @dataclass(frozen=True, eq=False)
 class Half:
     """A half of a crop. planes: (h, w, n), the half's part of what belongs to the crop. core: the box in the
-    crop that it answers for; seen: the box that it is.
+    crop whose regions it tells; seen: the box that it is.
     """
 
     crop: Crop
@@ -71,18 +71,29 @@ def _cut(crop: Crop, planes: FloatArray, core: Box, seen: Box) -> Half:
 
 def join(crop: Crop, halves: Sequence[Half], removals: Sequence[Removal]) -> Removal:
     """What became of a crop, from what became of its halves. Of marks on both, each half tells its part."""
-    rgb, changed, filled = crop.rgb.copy(), np.zeros(crop.mask.shape, bool), np.zeros(crop.mask.shape, bool)
+    shape = crop.mask.shape
+    rgb, changed, filled = np.zeros_like(crop.rgb), np.zeros(shape, bool), np.ones(shape, bool)
     regions = []
-    for half, removal in zip(halves, removals, strict=True):
-        core = half.core
-        inner = core.moved(-half.seen.left, -half.seen.top).slices
-        rgb[core.slices] = removal.rgb[inner]
-        changed[core.slices] = removal.changed[inner]
-        if removal.filled is not None:
-            filled[core.slices] = removal.filled[inner]
-        own = core.moved(crop.box.left, crop.box.top)
-        regions += [region for region in removal.regions if _holds_middle(own, region.box)]
-    return Removal(rgb, changed, tuple(regions), filled)
+    for half, weight, removal in zip(halves, _fade(halves, shape), removals, strict=True):
+        seen, told = half.seen.slices, weight[half.seen.slices] > 0
+        own = np.where(removal.changed[..., None], removal.rgb, crop.rgb[seen])
+        rgb[seen] += weight[seen][..., None] * own
+        changed[seen] |= removal.changed & told
+        filled[seen] &= ~told if removal.filled is None else removal.filled | ~told
+        place = half.core.moved(crop.box.left, crop.box.top)
+        regions += [region for region in removal.regions if _holds_middle(place, region.box)]
+    return Removal(rgb, changed, tuple(regions), filled & changed)
+
+
+def _fade(halves: Sequence[Half], shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+    """How much each half has of every pixel of the crop: all, but for what both see."""
+    one, other = (half.seen for half in halves)
+    across = one.left != other.left
+    begin, end = (other.left, one.right) if across else (other.top, one.bottom)
+    along = (np.arange(shape[int(across)], dtype=np.float32) + 0.5 - begin) / (end - begin)
+    line = np.clip(along, 0, 1)
+    share = np.asarray(np.broadcast_to(line if across else line[:, None], shape), np.float32)
+    return np.asarray(1 - share, np.float32), share
 
 
 def _holds_middle(outer: Box, inner: Box) -> bool:
