@@ -6,7 +6,10 @@ import threading
 import pytest
 import torch
 
-from cleanplate.device.meter import StorageMeter
+from cleanplate.device.meter import StorageMeter, call_alike, repeating
+from cleanplate.models.nets.chooser import INPUT_PLANES, Chooser
+from cleanplate.models.nets.finder import Finder
+from cleanplate.models.nets.restorer import Restorer
 
 KIB = 1024
 
@@ -137,3 +140,96 @@ def test_a_thread_that_did_not_enter_is_not_counted(meter):
         thread.start()
         thread.join(10)
     assert meter.allocations == 0
+
+
+def read_counts(meter):
+    return meter.live_bytes, meter.peak_bytes, meter.total_bytes, meter.allocations
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(Finder(), (1, 3, 64, 96)), (Restorer(), (2, 4, 64, 64)), (Chooser(), (1, INPUT_PLANES, 32, 32))],
+    ids=["finder", "restorer", "chooser"],
+)
+def test_a_network_seen_before_counts_as_if_each_operation_were_metered(network, shape):
+    x = torch.rand(shape)
+    singly, together = StorageMeter(), StorageMeter()
+    with torch.no_grad():
+        for _ in range(3):
+            with singly.metering():
+                kept = network(x)
+            with together.metering():
+                kept_too = call_alike(network, x)
+    assert read_counts(together) == read_counts(singly)
+    del kept, kept_too
+    assert together.live_bytes == 0
+
+
+def test_another_shape_or_type_is_metered_anew(meter):
+    network = torch.nn.Softplus()
+    peaks = []
+    for x in (torch.rand(256), torch.rand(512), torch.rand(256).double(), torch.rand(256)):
+        with torch.no_grad(), meter.metering():
+            call_alike(network, x)
+        meter.reset_peak()
+        with torch.no_grad(), meter.metering():
+            call_alike(network, x)
+        peaks.append(meter.peak_bytes)
+    assert peaks == [KIB, 2 * KIB, 2 * KIB, KIB]
+
+
+def test_a_network_seen_before_keeps_to_the_budget():
+    network, x = Finder(), torch.rand(1, 3, 64, 64)
+    meter = StorageMeter()
+    with torch.no_grad(), meter.metering():
+        call_alike(network, x)
+    needed = meter.peak_bytes
+    for budget, fits in ((needed, True), (needed - 512, False)):
+        meter.budget_bytes = budget
+        with torch.no_grad(), meter.metering():
+            if fits:
+                call_alike(network, x)
+            else:
+                with pytest.raises(torch.OutOfMemoryError):
+                    call_alike(network, x)
+        assert meter.live_bytes == 0
+
+
+def test_where_failures_are_arranged_each_operation_counts():
+    seen = []
+    meter = StorageMeter(fault=lambda _number, size: seen.append(size))
+    network = torch.nn.Sequential(torch.nn.Softplus(), torch.nn.Softplus())
+    with torch.no_grad(), meter.metering():
+        for _ in range(2):
+            call_alike(network, torch.zeros(256))
+    assert seen == [KIB] * 6
+
+
+def test_after_an_error_in_a_repetition_operations_are_metered_again(meter):
+    with meter.metering():
+        with pytest.raises(RuntimeError, match="size"), repeating():
+            torch.zeros(256) + torch.zeros(255)
+        x = torch.zeros(256)
+    assert (meter.live_bytes, meter.allocations) == (KIB, 1)
+    with meter.metering():
+        x.add_(torch.ones(256))
+    assert (meter.peak_bytes, meter.allocations) == (2 * KIB, 2)
+
+
+def test_a_repetition_inside_a_nested_meter_is_not_counted_there_alone():
+    outer, inner = StorageMeter(), StorageMeter()
+    with outer.metering(), inner.metering():
+        with repeating():
+            x = torch.zeros(256)
+        with repeating(), repeating(False):
+            y = torch.zeros(256)
+    assert (outer.allocations, inner.allocations) == (2, 0)
+    del x, y
+
+
+def test_storage_that_grows_in_place_is_counted(meter):
+    with meter.metering():
+        x = torch.zeros(256)
+        x.resize_(1024)
+    assert meter.live_bytes == 4 * KIB
+    del x

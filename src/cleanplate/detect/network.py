@@ -16,6 +16,7 @@ from cleanplate.detect.lattice import SEARCH_PX, complete_pattern
 from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view, view_whole
 from cleanplate.detect.mask import GROUPING_BYTES, STRONG, WEAK, detect_from_probability
 from cleanplate.detect.recall import Recall
+from cleanplate.device.meter import call_alike
 from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
 from cleanplate.models.request import Attempt, Request, run_alone
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
@@ -160,7 +161,7 @@ class NetworkDetector:
     def _predict(self, layers: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         """(h, w, 1) float32 probabilities."""
         with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
-            probability = torch.sigmoid(self.network(batch))
+            probability = torch.sigmoid(call_alike(self.network, batch))
             return fetch_batch(probability, [picture.shape[:2] for (picture,) in layers])
 
     def _finish(

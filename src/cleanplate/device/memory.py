@@ -83,6 +83,7 @@ class DeviceMemory(Protocol):
     identity: what measured figures of it are remembered by; None: none are. quickest_bytes: batches that take
     more are no quicker by item, so that they only cost memory; None: the larger the quicker. metering:
     entered round all work on the device, in each thread; counts where the device does not count itself.
+    read_live: bytes of tensors that are alive, which `read` gives among much that takes longer.
     read_peak: most bytes held at once since `reset_peak` (CUDA: reserved, else live tensors); None where
     unknown. release: gives back what no tensor uses.
     """
@@ -97,6 +98,8 @@ class DeviceMemory(Protocol):
     def quickest_bytes(self) -> int | None: ...
 
     def read(self) -> MemorySnapshot: ...
+
+    def read_live(self) -> int: ...
 
     def release(self, *, thorough: bool = True) -> None: ...
 
@@ -143,6 +146,10 @@ class HostMemory:
             process_bytes=read_process_memory(),
         )
 
+    def read_live(self) -> int:
+        """Bytes of the metered tensors."""
+        return self.meter.live_bytes
+
     def release(self, *, thorough: bool = True) -> None:
         """Collect garbage and give freed pages back to the system."""
         release_memory(self.device, thorough=thorough)
@@ -181,6 +188,12 @@ class CudaMemory:
     def read(self) -> MemorySnapshot:
         """The allocator's and the driver's figures."""
         return read_memory(self.device, initialise=True)
+
+    def read_live(self) -> int:
+        """Bytes of tensors by torch's count."""
+        import torch
+
+        return int(torch.cuda.memory_allocated(self.device))
 
     def release(self, *, thorough: bool = True) -> None:
         """Collect garbage and empty torch's cache."""

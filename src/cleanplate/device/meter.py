@@ -12,14 +12,23 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+Result = TypeVar("Result")
 
 #: torch's CUDA allocator hands out multiples of this; counting alike makes the figures comparable.
 ROUNDING_BYTES = 512
+
+#: Operations in place that may need more storage than there was.
+RESIZING = {"aten::resize_", "aten::resize_as_", "aten::set_"}
+
+#: By thread, the mode that has been entered last.
+_innermost = threading.local()
 
 
 class Fault(Protocol):
@@ -27,6 +36,14 @@ class Fault(Protocol):
     raise."""
 
     def __call__(self, number: int, size_bytes: int) -> None: ...
+
+
+class Taken(NamedTuple):
+    """peak_bytes: the most at once, of a call. ended_bytes, ended_allocations: all that ended with it."""
+
+    peak_bytes: int
+    ended_bytes: int
+    ended_allocations: int
 
 
 class StorageMeter:
@@ -64,6 +81,7 @@ class StorageMeter:
         self._ended: deque[_Reference] = deque()
         self._live_bytes = self._peak_bytes = self._total_bytes = self._allocations = 0
         self._threads = threading.local()
+        self._taken: weakref.WeakKeyDictionary[Any, dict[Any, Taken]] = weakref.WeakKeyDictionary()
 
     @property
     def live_bytes(self) -> int:
@@ -104,10 +122,44 @@ class StorageMeter:
             return
         self._threads.inside = True
         try:
-            with _MeteringMode(self):
+            with _MeteringMode(self) as mode, _as_innermost(mode):
                 yield
         finally:
             self._threads.inside = False
+
+    def recall(self, function: Callable[[Tensor], Any], x: Tensor) -> Taken | None:
+        """What `function` took with an input like x; None where it has not been seen. See `call_alike`."""
+        return self._taken.get(function, {}).get(_describe(function, x))
+
+    def remember(self, function: Callable[[Tensor], Any], x: Tensor, taken: Taken) -> None:
+        """Keep what `function` took, as long as it lives."""
+        self._taken.setdefault(function, {})[_describe(function, x)] = taken
+
+    def summarise(self) -> Taken:
+        """What has been metered since the beginning, without what is still alive."""
+        with self._lock:
+            self._settle()
+            return Taken(
+                self._peak_bytes, self._total_bytes - self._live_bytes, self._allocations - len(self._live)
+            )
+
+    @contextmanager
+    def taking(self, taken: Taken) -> Iterator[None]:
+        """Count what is inside, which must be `repeating`, as having taken so much.
+
+        Raises torch.OutOfMemoryError where that is past the budget.
+        """
+        with self._lock:
+            self._settle()
+            total, allocations = self._total_bytes, self._allocations
+            self._allocate(taken.peak_bytes)
+            self._total_bytes = total + taken.ended_bytes
+            self._allocations = allocations + taken.ended_allocations
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._live_bytes -= taken.peak_bytes
 
     def note(self, tensor: Tensor, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         """Count an operation's output, unless its storage is known or one of the inputs'.
@@ -163,6 +215,80 @@ class StorageMeter:
                 self._live_bytes -= reference.size
 
 
+@contextmanager
+def repeating(again: bool = True) -> Iterator[None]:
+    """What this thread does inside repeats what was metered before, and is not looked at again.
+
+    again: False for the first time, which is. For the rounds of solvers, thousands of small operations: to
+    look at one takes as long as to do it. A round must allocate what the first one did, and leave nothing
+    that is new: what lives on is changed in place.
+
+    >>> meter = StorageMeter()
+    >>> with meter.metering():
+    ...     total = torch.zeros(128)
+    ...     for number in range(3):
+    ...         with repeating(number > 0):
+    ...             total += torch.ones(128)
+    >>> meter.live_bytes, meter.peak_bytes, meter.allocations
+    (512, 1024, 2)
+    """
+    mode = getattr(_innermost, "mode", None)
+    if mode is None or not again:
+        yield
+        return
+    with _as_innermost(None):
+        mode.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            mode.__enter__()
+
+
+def call_alike(function: Callable[[Tensor], Result], x: Tensor) -> Result:
+    """`function(x)`, which allocates alike for inputs alike: a network, say.
+
+    The first time that a meter sees it with such an input, operations are metered one by one; from then on
+    all together as one: what it took at most then, while it runs, and after it what it returns (a tensor, or
+    a dict, list or tuple of some). A meter whose failures are arranged looks at every one, always.
+
+    >>> meter, network = StorageMeter(), torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Softplus())
+    >>> with torch.no_grad(), meter.metering():
+    ...     for _ in range(3):
+    ...         y = call_alike(network, torch.ones(128))
+    ...     meter.reset_peak()
+    ...     y = call_alike(network, torch.ones(128))
+    >>> meter.live_bytes, meter.peak_bytes
+    (512, 2048)
+    """
+    mode = getattr(_innermost, "mode", None)
+    if mode is None or mode.meter.fault is not None:
+        return function(x)
+    meter: StorageMeter = mode.meter
+    taken = meter.recall(function, x)
+    if taken is None:
+        own = StorageMeter(meter.device_type)
+        with own.metering():
+            result = function(x)
+        meter.remember(function, x, own.summarise())
+        return result
+    with meter.taking(taken), repeating():
+        result = function(x)
+    for part in _list_tensors(result):
+        meter.note(part, (x,), {})
+    return result
+
+
+@contextmanager
+def _as_innermost(mode: _MeteringMode | None) -> Iterator[None]:
+    """What `repeating` leaves for a while."""
+    before = getattr(_innermost, "mode", None)
+    _innermost.mode = mode
+    try:
+        yield
+    finally:
+        _innermost.mode = before
+
+
 class _Reference(weakref.ref[torch.UntypedStorage]):
     """A weak reference that still knows, at the end, what it was to."""
 
@@ -189,6 +315,8 @@ class _MeteringMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
     ) -> Any:
         named = kwargs or {}
         result = func(*args, **named)
+        if _makes_nothing(func):
+            return result
         if isinstance(result, Tensor):
             self.meter.note(result, args, named)
         elif isinstance(result, (tuple, list)):
@@ -196,6 +324,35 @@ class _MeteringMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
                 if isinstance(part, Tensor):
                     self.meter.note(part, args, named)
         return result
+
+
+def _describe(function: Callable[[Tensor], Any], x: Tensor) -> tuple[Any, ...]:
+    """All on which it depends what a function allocates."""
+    weights = next(function.parameters(), None) if isinstance(function, nn.Module) else None
+    return tuple(x.shape), x.stride(), x.dtype, None if weights is None else weights.dtype
+
+
+def _list_tensors(result: Any) -> Iterator[Tensor]:
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, (dict, list, tuple)):
+        for part in result.values() if isinstance(result, dict) else result:
+            yield from _list_tensors(part)
+
+
+@cache
+def _makes_nothing(operation: Any) -> bool:
+    """Whether an operation's outputs are views of its inputs, or inputs changed in place, by its schema.
+
+    >>> aten = torch.ops.aten
+    >>> [_makes_nothing(made) for made in (aten.relu_.default, aten.view.default, aten.relu.default)]
+    [True, True, False]
+    """
+    schema = operation._schema
+    aliases = [output.alias_info for output in schema.returns]
+    if not aliases or None in aliases or schema.name in RESIZING:
+        return False
+    return schema.name.endswith("_") or not any(alias.is_write for alias in aliases)
 
 
 def _rounded(size: int) -> int:

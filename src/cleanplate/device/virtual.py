@@ -88,6 +88,10 @@ class VirtualAccelerator:
             process_bytes=read_process_memory(),
         )
 
+    def read_live(self) -> int:
+        """Bytes of live tensors."""
+        return self.meter.live_bytes
+
     def release(self, *, thorough: bool = True) -> None:
         """Collect garbage; counted in `releases`."""
         self.releases += 1

@@ -221,7 +221,7 @@ class Guard:
         if not self.admission.on_host or self.shares.limit_bytes is None:
             return nullcontext()
         planned = self.admission.plan_cost(request, size, self.shares.limit_bytes)
-        return self.shares.working(planned, lambda: self.memory.read().allocated_bytes or 0)
+        return self.shares.working(planned, self.memory.read_live)
 
     def _find_hopeless_cost(self, request: Request[Any, Any], size: Size) -> int | None:
         """The cost of a piece that would not fit into all that is left; None where there is hope."""

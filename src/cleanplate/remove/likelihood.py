@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cleanplate.device.meter import repeating
 from cleanplate.remove.gradients import Sums, count_gradients
 from cleanplate.remove.shrinkage import TO_RGB
 
@@ -88,6 +89,18 @@ class Unknown:
             self.colours + times * other.colours,
         )
 
+    def increase(self, other: Unknown, times: float = 1.0) -> None:
+        """Add a multiple of another to this one's own planes."""
+        self.kept.add_(other.kept, alpha=times)
+        self.light.add_(other.light, alpha=times)
+        self.colours.add_(other.colours, alpha=times)
+
+    def turn(self, times: float, other: Unknown) -> None:
+        """Multiply this one's own planes and add another."""
+        self.kept.mul_(times).add_(other.kept)
+        self.light.mul_(times).add_(other.light)
+        self.colours.mul_(times).add_(other.colours)
+
     def masked(self, free: Tensor, free_colours: Tensor) -> Unknown:
         """0 where the mark cannot be."""
         return Unknown(self.kept * free, self.light * free, self.colours * free_colours)
@@ -145,18 +158,21 @@ class Step:
         precondition = _Preconditioner(self)
         step = own.plus(own, -1.0)
         residual = step.plus(self._find_slope(), -1.0).masked(self.free, self.free_colours)
-        towards = precondition(residual)
-        direction, norm = towards, residual.dot(towards)
-        begun = norm
-        for _ in range(rounds):
+        direction = precondition(residual)
+        begun = norm = residual.dot(direction)
+        for number in range(rounds):
             if norm <= 1e-9 * begun or norm <= 0:
                 break
-            image = self._multiply(direction)
-            length = norm / direction.dot(image)
-            step, residual = step.plus(direction, length), residual.plus(image, -length)
-            towards = precondition(residual)
-            following = residual.dot(towards)
-            direction, norm = towards.plus(direction, following / norm), following
+            with repeating(number > 0):
+                image = self._multiply(direction)
+                length = norm / direction.dot(image)
+                step.increase(direction, length)
+                residual.increase(image, -length)
+                towards = precondition(residual)
+                following = residual.dot(towards)
+                direction.turn(following / norm, towards)
+                del image, towards
+            norm = following
         shrinking = torch.where(step.kept < 0, -0.7 * own.kept / step.kept.clamp(max=-1e-9), 1.0)
         found = own.plus(step, min(1.0, float(shrinking.min())))
         return Unknown(found.kept.clamp(1.0, 1 / LEAST_KEPT), found.light, found.colours)
@@ -277,8 +293,9 @@ def take_steps(
     """So many steps from where `unknown` starts. free: see `Step`. rounds: of the inner solver, in each."""
     for _ in range(steps):
         step = Step(unknown, grid, *free, len(photographs))
-        for views in photographs:
-            step.add(views)
+        for number, views in enumerate(photographs):
+            with repeating(number > 0):
+                step.add(views)
         step.light.keep_mark_in_range(unknown.at_full_size(), len(photographs))
         unknown = step.solve(rounds)
     return unknown

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cleanplate.device.meter import call_alike
 from cleanplate.errors import TooLittleMemoryError
 from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
@@ -129,7 +130,7 @@ class NetworkRemover:
 
     def _predict(self, layers: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         with torch.no_grad(), stage_batch(layers, *shape, device=self.device) as batch:
-            planes = self.network(batch)
+            planes = call_alike(self.network, batch)
             together = torch.cat(
                 [torch.sigmoid(planes["matte"]), planes["opacity"], planes["background"]], dim=1
             )
@@ -204,7 +205,7 @@ class NetworkRemover:
 
     def _share(self, pieces: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         with torch.no_grad(), stage_batch(pieces, *shape, device=self.device) as batch:
-            return fetch_batch(self.chooser(batch), [layers[0].shape[:2] for layers in pieces])
+            return fetch_batch(call_alike(self.chooser, batch), [layers[0].shape[:2] for layers in pieces])
 
 
 def _read(planes: FloatArray) -> Prediction:
