@@ -23,20 +23,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import torch
-from PIL import ImageFont
-from skimage import data
+from cleanplate.device.threads import configure_threads
 
-from cleanplate.marks import PlacedMark, composite
-from cleanplate.marks.draw import draw_text, finish
-from cleanplate.models.request import plainly
-from cleanplate.pipeline import repair as steps
-from cleanplate.pipeline.assemble import assemble_pipeline
-from cleanplate.remove import choose
-from cleanplate.settings import resolve_settings
-from cleanplate.structures import Photo, Repair, Verdict
+configure_threads()
+
+import cv2  # noqa: E402  # after the threads are chosen
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import ImageFont  # noqa: E402
+from skimage import data  # noqa: E402
+
+from cleanplate.marks import PlacedMark, composite  # noqa: E402
+from cleanplate.marks.draw import draw_text, finish  # noqa: E402
+from cleanplate.models.request import plainly  # noqa: E402
+from cleanplate.pipeline import repair as steps  # noqa: E402
+from cleanplate.pipeline.assemble import assemble_pipeline  # noqa: E402
+from cleanplate.remove import candidates  # noqa: E402
+from cleanplate.settings import resolve_settings  # noqa: E402
+from cleanplate.structures import Photo, Repair, Verdict  # noqa: E402
 
 GOAL_SECONDS = 0.3
 WIDTH, HEIGHT = 1200, 832
@@ -87,7 +91,7 @@ def main() -> int:
     photo = Photo(path=Path("photo.jpg"), rgb=draw_marked(), container=None)
 
     def attempt(request: Any) -> Any:
-        with clock.stage(NETWORKS[request.stage]):
+        with clock.stage(REQUESTS.get(request.stage, f"  {request.stage}")):
             return plainly(request)
 
     def repair() -> Repair:
@@ -119,8 +123,11 @@ def main() -> int:
     return 0
 
 
-#: How the networks' requests are named in the table.
-NETWORKS = {"detect": "  finder network", "restore": "  restorer network"}
+#: How requests are named in the table.
+REQUESTS = {
+    "detect": "  finder network", "restore": "  restorer network", "choose": "  chooser network",
+    "separate": "  candidates",
+}  # fmt: skip
 
 
 @contextmanager
@@ -129,7 +136,7 @@ def watch(clock: Clock, pipeline: Any) -> Iterator[None]:
     places = [
         (type(pipeline.detector), "detect", "look (finder)"),
         (type(pipeline.remover), "remove", "remove (restorer)"),
-        (choose, "separate", "  separate"),
+        (candidates, "separate", "    fit, invert"),
         (steps, "cut_crops", "cut crops"),
         (steps, "paste", "paste"),
     ]
@@ -166,7 +173,7 @@ def print_table(clocks: list[Clock], done: Repair, threads: int) -> None:
         f"{len(clocks)} repairs, load of the machine {load:.1f}\n"
     )
     names = ["look (finder)", "  finder network", "cut crops", "remove (restorer)", "  restorer network"]
-    names += ["  separate", "paste", "whole repair"]
+    names += ["  candidates", "    fit, invert", "  chooser network", "paste", "whole repair"]
     print(f"{'':<22} {'calls':>5} {'wall, ms':>9} {'processor, ms':>14}")
     for name in names:
         wall, busy = (1000 * float(np.median([c.seconds[name][way] for c in clocks])) for way in (0, 1))
