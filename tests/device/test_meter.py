@@ -200,9 +200,11 @@ def test_where_failures_are_arranged_each_operation_counts():
     meter = StorageMeter(fault=lambda _number, size: seen.append(size))
     network = torch.nn.Sequential(torch.nn.Softplus(), torch.nn.Softplus())
     with torch.no_grad(), meter.metering():
-        for _ in range(2):
+        for number in range(2):
             call_alike(network, torch.zeros(256))
-    assert seen == [KIB] * 6
+            with repeating(number > 0):
+                torch.zeros(128)
+    assert seen == [KIB, KIB, KIB, 512] * 2
 
 
 def test_after_an_error_in_a_repetition_operations_are_metered_again(meter):

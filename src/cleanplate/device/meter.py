@@ -221,7 +221,7 @@ def repeating(again: bool = True) -> Iterator[None]:
 
     again: False for the first time, which is. For the rounds of solvers, thousands of small operations: to
     look at one takes as long as to do it. A round must allocate what the first one did, and leave nothing
-    that is new: what lives on is changed in place.
+    that is new: what lives on is changed in place. A meter whose failures are arranged looks at all.
 
     >>> meter = StorageMeter()
     >>> with meter.metering():
@@ -233,7 +233,7 @@ def repeating(again: bool = True) -> Iterator[None]:
     (512, 1024, 2)
     """
     mode = getattr(_innermost, "mode", None)
-    if mode is None or not again:
+    if mode is None or not again or mode.meter.fault is not None:
         yield
         return
     with _as_innermost(None):
