@@ -7,7 +7,7 @@ It costs what the published weights cost and fills with noise. It is for measuri
 
 from __future__ import annotations
 
-import sys
+import argparse
 import warnings
 from pathlib import Path
 
@@ -41,6 +41,8 @@ def write_weights(path: Path, *, width: int = 64, blocks: int = 18, seed: int = 
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    write_weights(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, help="where to write the weights")
+    write_weights(parser.parse_args().file)

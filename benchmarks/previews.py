@@ -11,9 +11,9 @@ over what it had before; of the limit: the part of `MEMORY_BYTES`, which photogr
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +37,11 @@ KINDS = {
 
 def main() -> None:
     """Print the table."""
-    sizes = [float(word) for word in sys.argv[1:]] or SIZES
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sizes", type=float, nargs="*", default=SIZES, help="megapixels")
+    sizes = parser.parse_args().sizes
     context = multiprocessing.get_context("spawn")
     print("file | megapixels | processor seconds | peak, MB | bytes a pixel | of the limit")
     with tempfile.TemporaryDirectory() as folder, context.Pool(1, maxtasksperchild=1) as pool:

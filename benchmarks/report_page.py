@@ -16,6 +16,7 @@ Chromium 156 on two cores that had other work to do (load 6 to 10), medians of 5
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -97,7 +98,11 @@ def list_renderers() -> list[psutil.Process]:
 
 def main() -> None:
     """Print the table."""
-    counts = [int(word) for word in sys.argv[1:]] or list(COUNTS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("counts", type=int, nargs="*", default=list(COUNTS), help="how many photographs")
+    counts = parser.parse_args().counts
     rows = []
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
         for count in counts:
