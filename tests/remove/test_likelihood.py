@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cleanplate.device.meter import StorageMeter
 from cleanplate.remove.likelihood import Grid, Step, Unknown, Views, see_colours, take_steps
 
 SIZE = (16, 20)
@@ -89,3 +90,28 @@ def test_where_the_mark_cannot_be_nothing_is_changed(draw: torch.Generator) -> N
     assert not found.light[0][free == 0].any()
     assert not found.colours[:, free_colours == 0].any()
     assert float(found.kept.min()) >= 1
+
+
+def test_steps_take_what_metering_each_operation_says() -> None:
+    """The meter looks at the first step and round only; one whose failures are arranged at all of them."""
+    torch.manual_seed(0)
+    photographs = [
+        Views(
+            torch.rand(1, 32, 48),
+            torch.rand(2, 16, 24),
+            torch.full((32, 48), 0.05),
+            torch.full((16, 24), 0.05),
+        )
+        for _ in range(4)
+    ]
+    begun = Unknown(torch.full((32, 48), 1.3), torch.full((1, 32, 48), 0.2), torch.zeros(2, 16, 24))
+    free = torch.ones(32, 48), torch.ones(16, 24)
+    counts, marks = [], []
+    for meter in (StorageMeter(), StorageMeter(fault=lambda _number, _size: None)):
+        with torch.no_grad(), meter.metering():
+            marks.append(take_steps(begun, photographs, Grid((True, True)), free, steps=3, rounds=5))
+        counts.append((meter.live_bytes, meter.peak_bytes))
+        assert meter.allocations > 100
+    assert counts[0] == counts[1]
+    assert torch.equal(marks[0].kept, marks[1].kept)
+    assert torch.equal(begun.kept, torch.full((32, 48), 1.3))

@@ -101,6 +101,12 @@ class Unknown:
         self.light.mul_(times).add_(other.light)
         self.colours.mul_(times).add_(other.colours)
 
+    def replace(self, other: Unknown) -> None:
+        """Take over another's values."""
+        self.kept.copy_(other.kept)
+        self.light.copy_(other.light)
+        self.colours.copy_(other.colours)
+
     def masked(self, free: Tensor, free_colours: Tensor) -> Unknown:
         """0 where the mark cannot be."""
         return Unknown(self.kept * free, self.light * free, self.colours * free_colours)
@@ -291,11 +297,20 @@ def take_steps(
     rounds: int,
 ) -> Unknown:
     """So many steps from where `unknown` starts. free: see `Step`. rounds: of the inner solver, in each."""
-    for _ in range(steps):
-        step = Step(unknown, grid, *free, len(photographs))
-        for number, views in enumerate(photographs):
-            with repeating(number > 0):
-                step.add(views)
-        step.light.keep_mark_in_range(unknown.at_full_size(), len(photographs))
-        unknown = step.solve(rounds)
-    return unknown
+    found = Unknown(unknown.kept.clone(), unknown.light.clone(), unknown.colours.clone())
+    for number in range(steps):
+        with repeating(number > 0):
+            _take_step(found, photographs, grid, free, rounds)
+    return found
+
+
+def _take_step(
+    unknown: Unknown, photographs: Sequence[Views], grid: Grid, free: tuple[Tensor, Tensor], rounds: int
+) -> None:
+    """One step, which changes the unknown's own planes; nothing else is left of it."""
+    step = Step(unknown, grid, *free, len(photographs))
+    for number, views in enumerate(photographs):
+        with repeating(number > 0):
+            step.add(views)
+    step.light.keep_mark_in_range(unknown.at_full_size(), len(photographs))
+    unknown.replace(step.solve(rounds))
