@@ -28,7 +28,6 @@ configure_threads()
 
 import numpy as np  # noqa: E402  # after the threads are chosen
 import torch  # noqa: E402
-from scipy import stats  # noqa: E402
 
 from cleanplate.detect.network import NetworkDetector  # noqa: E402
 from cleanplate.device.notebook import Notebook  # noqa: E402
@@ -80,7 +79,7 @@ def main() -> None:
             way(request)
     looks = measure([partial(way, photo) for way in ways], rounds)
     tiny = measure([partial(way, small) for way in ways], rounds * SMALL_LOOKS)
-    plain = float(stats.trim_mean(looks[:, 0], TRIMMED_SHARE))
+    plain = summarise(looks[:, 0])[0]
     print(f"the finder, {dtype}, on {WIDTH} x {HEIGHT}: {1000 * plain:.1f} ms of processor; {rounds} rounds")
     print(f"{'':<32}{'ms over':>9}{'+-':>7}{'share':>8}{'goal':>7}{'ms on little':>14}{'share':>8}")
     for index, name in enumerate(("guarded", "guarded, with --memory-limit"), start=1):
@@ -112,7 +111,8 @@ def measure(looks: list[Look], rounds: int) -> np.ndarray:
 
 def summarise(values: np.ndarray) -> tuple[float, float]:
     """The mean without the outermost values, and its standard error by the values that are left."""
-    trimmed = stats.trimboth(np.sort(values), TRIMMED_SHARE)
+    cut = int(TRIMMED_SHARE * len(values))
+    trimmed = np.sort(values)[cut : len(values) - cut]
     return float(trimmed.mean()), float(trimmed.std(ddof=1) / np.sqrt(len(trimmed)))
 
 
