@@ -17,8 +17,11 @@ from torch import Tensor
 
 from cleanplate.device.torchscript import call_plainly
 from cleanplate.errors import ModelError
+from cleanplate.models.archive import map_tensors
 from cleanplate.models.filler import Inpainter, Metered
+from cleanplate.models.mapped import lend_blocks
 from cleanplate.models.nets.lama import Lama
+from cleanplate.models.nets.lending import Lend
 from cleanplate.models.spec import SPECS, FileKind, ModelFile
 from cleanplate.models.store import ModelStore, compute_checksums
 
@@ -52,12 +55,16 @@ def load_inpainter(what: str, store: ModelStore, device: torch.device, *, trust:
         from cleanplate.models.onnx import load_onnx
 
         return load_onnx(path, fingerprint, device)
+    if kind is FileKind.TORCHSCRIPT and known is None and not trust:
+        raise ModelError(
+            f"{path}: TorchScript is a program, and the catalogue does not know this one (SHA-256 "
+            f"{sums.sha256}); add --trust if you know where it comes from"
+        )
+    if device.type == "cpu":
+        lama = _map_lama(path, kind, fingerprint)
+        if lama is not None:
+            return lama
     if kind is FileKind.TORCHSCRIPT:
-        if known is None and not trust:
-            raise ModelError(
-                f"{path}: TorchScript is a program, and the catalogue does not know this one (SHA-256 "
-                f"{sums.sha256}); add --trust if you know where it comes from"
-            )
         return _from_script(_load_script(path), path, fingerprint, device)
     return _from_tensors(read_tensors(path, kind), path, fingerprint, device)
 
@@ -158,8 +165,20 @@ def _from_tensors(
     return load_with_spandrel(tensors, path, fingerprint, device)
 
 
-def _use_lama(lama: Lama, fingerprint: str, device: torch.device) -> Inpainter:
-    lama.to(device).eval().requires_grad_(False).fold_norms()
+def _map_lama(path: Path, kind: FileKind, fingerprint: str) -> Inpainter | None:
+    """A LaMa that leaves its weights in the file; None where it has none, or they cannot stay there."""
+    mapped = map_tensors(path, kind)
+    lama = None if mapped is None else make_lama(mapped[0], str(path))
+    if mapped is None or lama is None:
+        return None
+    file = mapped[1]
+    inpainter = _use_lama(lama, fingerprint, torch.device("cpu"), lend_blocks(lama, file))
+    file.let_go()
+    return inpainter
+
+
+def _use_lama(lama: Lama, fingerprint: str, device: torch.device, lend: Lend | None = None) -> Inpainter:
+    lama.to(device).eval().requires_grad_(False).fold_norms(lend)
     return Inpainter(replace(SPECS["lama"], bytes_per_pixel=None), fingerprint, lama, lama)
 
 

@@ -11,9 +11,10 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 def fold_norm(norm: nn.Module | None, into: Iterable[Convolution | None]) -> nn.Module:
-    """Scale convolutions in place as a norm scales their sum, its shift in the first one's bias.
+    """Scale convolutions as a norm scales their sum, its shift in the first one's bias.
 
     norm: a batch norm in use of its statistics; anything else is left as it is. Returns what takes its place.
+    The convolutions get new weights: the old ones may be a file's (`models/mapped`), or another module's.
     The result differs by float32's rounding.
 
     >>> layer, norm, x = nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3).eval(), torch.rand(1, 2, 4, 4)
@@ -33,7 +34,8 @@ def fold_norm(norm: nn.Module | None, into: Iterable[Convolution | None]) -> nn.
         shift = shift if norm.bias is None else shift + norm.bias.double()
         for layer in (first, *others):
             outputs = (1, -1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
-            layer.weight.mul_(scale.to(layer.weight.dtype).view(outputs))
+            weight = layer.weight * scale.to(layer.weight.dtype).view(outputs)
+            layer.weight = nn.Parameter(weight, layer.weight.requires_grad)
             bias = torch.zeros_like(scale) if layer.bias is None else layer.bias.double() * scale
             if layer is first:
                 bias += shift

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cleanplate.models.nets.fold import fold_norm
 from cleanplate.models.nets.fourier import NormedConvolution, ResidualBlock
+from cleanplate.models.nets.lending import Lend, keep
 from cleanplate.models.nets.pieces import Planes, Span, choose_piece, collect, convolve, double, show
 from cleanplate.models.nets.sparing import run_blocks
 
@@ -71,6 +72,8 @@ class Generator(nn.Module):
         self.model = nn.Sequential(*layers)
         #: Channels of local and of global features.
         self.parted = channels[-1]
+        #: Gives what is run in place of a block's layer.
+        self.lend: Lend = keep
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -85,7 +88,7 @@ class Generator(nn.Module):
                 planes = layer.in_pieces(planes, REACH if planes is given else 1)
         features = collect(planes, rows >> DOWNSAMPLINGS, columns >> DOWNSAMPLINGS)
         blocks = [layer for layer in self.model if isinstance(layer, ResidualBlock)]
-        run_blocks(blocks, features, self.parted)
+        run_blocks(blocks, features, self.parted, self.lend)
         planes = show(features)
         for place, layer in enumerate(self.model):
             if isinstance(layer, nn.ConvTranspose2d):
@@ -94,11 +97,12 @@ class Generator(nn.Module):
         assert isinstance(last, nn.Conv2d)
         return collect(convolve(planes, [(last, squash)], REACH), rows, columns)
 
-    def fold_norms(self) -> None:
-        """Make all norms part of the convolutions before them."""
-        for part in self.modules():
+    def fold_norms(self, lend: Lend | None = None) -> None:
+        """Make all norms part of the convolutions before them, or, with `lend`, those outside the blocks."""
+        for part in self.model if lend else self.modules():
             if isinstance(part, NormedConvolution):
                 part.fold_norms()
+        self.lend = lend or self.lend
         for place, layer in enumerate(self.model):
             if isinstance(layer, nn.ConvTranspose2d):
                 self.model[place + 1] = fold_norm(self.model[place + 1], [layer])
@@ -160,13 +164,14 @@ class Lama(nn.Module):
         fill = self.generator.fill(Planes(picture.shape[2], picture.shape[3], make), picture.shape[0])
         return torch.lerp(picture, fill, mask)
 
-    def fold_norms(self) -> Lama:
+    def fold_norms(self, lend: Lend | None = None) -> Lama:
         """Make all batch norms part of the convolutions before them, in place: its tensors get other names.
 
+        lend: gives what is run in place of a block's layer, folded too; the blocks are then left as they are.
         Returns itself. The same result to float32's rounding, in less time and memory. Call it on a network
         in `eval()` that is not trained further.
         """
-        self.generator.fold_norms()
+        self.generator.fold_norms(lend)
         return self
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.nets.fourier import NormedConvolution, ResidualBlock, SpectralTransform
+from cleanplate.models.nets.lending import Lend, keep
 
 #: Parts that global features are worked on in: each is as large as the local ones in the published network.
 PARTS = 3
@@ -23,18 +24,23 @@ PARTS = 3
 LEAST_PARTED_PIXELS = 1 << 13
 
 
-def run_blocks(blocks: Iterable[ResidualBlock], features: Tensor, parted: Sequence[int]) -> None:
+def run_blocks(
+    blocks: Iterable[ResidualBlock], features: Tensor, parted: Sequence[int], lend: Lend = keep
+) -> None:
     """Run blocks in `eval()` over features, which are overwritten with the result.
 
     features: (N, C, H, W) float, the local channels first; parted: how many are local, how many global. H and
-    W at least 2.
+    W at least 2. lend: gives what is run in a layer's place, which is let go after it.
     """
     near, far = torch.split(features, [*parted], dim=1)
     for block in blocks:
-        near_change, far_change = _convolve(block.conv2, _convolve(block.conv1, [near, far]))
+        change = [near, far]
+        for layer in (block.conv1, block.conv2):
+            change = _convolve(lend(layer), change)
+        near_change, far_change = change
         near += near_change
         far += far_change
-        del near_change, far_change  # before the next block makes others
+        del change, near_change, far_change  # before the next block makes others
 
 
 def _convolve(layer: NormedConvolution, given: list[Tensor]) -> list[Tensor]:
