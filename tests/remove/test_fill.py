@@ -141,7 +141,7 @@ def test_long_guesses_are_painted_in_windows_without_gaps() -> None:
     painter = Painter(longest_px=300)
     (removal,) = finished(refill([crop_of(rgb, where)], [guess(rgb, where)], painter, plainly))
     assert len(painter.holes) > 3
-    assert max(max(hole.mask.shape) for hole in painter.holes) == 300
+    assert max(max(hole.mask.shape) for hole in painter.holes) == 288  # of 300 at most, in steps of 32
     assert np.allclose(removal.rgb[where], 0.25, atol=1e-6)
 
 

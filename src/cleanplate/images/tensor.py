@@ -37,7 +37,8 @@ def to_tensor(pictures: Sequence[NDArray[Any]], *, device: torch.device | str = 
     if batch.dtype == np.uint16:
         batch = batch.astype(np.float32)  # torch cannot compute with its own uint16
     moved = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
-    return moved.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / most
+    planes = moved.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return planes if most == 1 else planes / most
 
 
 def from_tensor(batch: Tensor, *, dtype: DTypeLike = np.float32) -> list[NDArray[Any]]:

@@ -34,6 +34,32 @@ def windows(height: int, width: int, *, tile: int, overlap: int) -> tuple[Box, .
     )
 
 
+def even_windows(height: int, width: int, *, most: int, overlap: int, multiple: int = 1) -> tuple[Box, ...]:
+    """As few boxes as `windows` gives for a tile of `most` pixels, no larger than that takes.
+
+    Their edges are multiples of `multiple`, or `most`, or the picture's.
+
+    >>> [(box.left, box.right) for box in windows(4, 9, tile=8, overlap=1)]
+    [(0, 8), (1, 9)]
+    >>> [(box.left, box.right) for box in even_windows(4, 9, most=8, overlap=1)]
+    [(0, 5), (4, 9)]
+    """
+    windows(height, width, tile=most, overlap=overlap)  # it says what is wrong with them
+    high, wide = (_choose_even(length, most, overlap, multiple) for length in (height, width))
+    return tuple(
+        Box(left, top, left + min(wide, width), top + min(high, height))
+        for top in _starts(height, high, overlap)
+        for left in _starts(width, wide, overlap)
+    )
+
+
+def _choose_even(length: int, most: int, overlap: int, multiple: int) -> int:
+    """The least edge of windows of which no more are needed than of `most` pixels."""
+    count = len(_starts(length, most, overlap))
+    edge = -(-(length + (count - 1) * overlap) // count)
+    return min(most, edge + -edge % multiple)
+
+
 def _starts(length: int, tile: int, overlap: int) -> list[int]:
     if length <= tile:
         return [0]

@@ -55,6 +55,22 @@ class _UnsuitedError(Exception):
     """The file has something that is not read here."""
 
 
+#: What readers of damaged files raise: json's, zipfile's and pickle's errors are among their kinds.
+_DAMAGE = (
+    _UnsuitedError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+
+
 def map_tensors(path: Path, kind: FileKind) -> tuple[dict[str, Tensor], MappedFile] | None:
     """A file's tensors by name, in its own pages, and these; None where they must be read another way.
 
@@ -67,8 +83,7 @@ def map_tensors(path: Path, kind: FileKind) -> tuple[dict[str, Tensor], MappedFi
     try:
         file = MappedFile(path)
         tensors = readers[kind](file)
-    except (_UnsuitedError, OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, struct.error,
-            zipfile.BadZipFile, NotImplementedError, pickle.UnpicklingError, RecursionError):  # fmt: skip
+    except _DAMAGE:
         return None  # whoever reads it the other way says what is wrong with it
     file.let_go()
     return tensors, file

@@ -45,7 +45,10 @@ def assemble_pipeline(settings: RepairSettings) -> Pipeline:
     if settings.inpaint == "auto":
         rule = CropRule(context_px=CONTEXT_PX)
         return MarkRepair(parts.make_detector(), parts.make_remover(filler), rule, make_known(settings))
-    return MarkRepair(parts.make_detector(), FillingRemover(filler), make_fill_rule(filler.longest_px))
+    # On a processor a filler takes crops one by one in any case, and those of a photograph take memory.
+    together = parts.device.type != "cpu"
+    rule = make_fill_rule(filler.longest_px)
+    return MarkRepair(parts.make_detector(), FillingRemover(filler), rule, together=together)
 
 
 def give_marks(pipeline: Pipeline, settings: RepairSettings) -> Pipeline:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cleanplate.images.tiles import merge_overlapping, windows
+from cleanplate.images.tiles import even_windows, merge_overlapping, windows
 from cleanplate.remove.base import Crop
 from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Photo
 
@@ -24,7 +24,8 @@ class CropRule:
     into windows that share `overlap_px`. align_px: edges are made multiples of it with more of the
     photograph, where there is more, so that networks see few different sizes (64: of 24 marked photographs of
     1 megapixel it makes crops 5 % larger, and 13 sizes 10). saves_area: whether two crops that overlap are
-    made one only if that is no more area; then some may overlap.
+    made one only if that is no more area; then some may overlap, and windows are as small as goes with their
+    number.
     """
 
     context_px: int = 48
@@ -38,6 +39,11 @@ class CropRule:
 
 def cut_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) -> list[Crop]:
     """The crops of one photograph, at native resolution, in the order of their places."""
+    return list(iterate_crops(photo, detection, rule))
+
+
+def iterate_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) -> Iterator[Crop]:
+    """The same one after the other, each cut when it is asked for."""
     rule = rule or CropRule()
     boxes = [
         box
@@ -45,8 +51,8 @@ def cut_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) 
         if detection.mask[box.slices].any()
     ]
     owned = share_out(boxes)
-    return [
-        Crop(
+    for box, own in zip(boxes, owned, strict=True):
+        yield Crop(
             rgb=_cut(photo, box),
             probability=np.array(detection.probability[box.slices], np.float32),
             mask=np.ascontiguousarray(detection.mask[box.slices]),
@@ -55,8 +61,6 @@ def cut_crops(photo: Photo, detection: Detection, rule: CropRule | None = None) 
             own=own,
             quantisation=photo.quantisation,
         )
-        for box, own in zip(boxes, owned, strict=True)
-    ]
 
 
 def place_crops(
@@ -78,7 +82,7 @@ def place_crops(
         placed = merge(aligned)  # what two make together has to be aligned again
     cut = []
     for box in placed:
-        for window in windows(box.height, box.width, tile=rule.longest_px, overlap=rule.overlap_px):
+        for window in _cut_up(box, rule):
             cut.append(
                 Box(
                     box.left + window.left,
@@ -88,6 +92,14 @@ def place_crops(
                 )
             )
     return list(dict.fromkeys(cut))
+
+
+def _cut_up(box: Box, rule: CropRule) -> tuple[Box, ...]:
+    """The windows over a box, inside it; smaller ones where the area counts."""
+    most, overlap = rule.longest_px, rule.overlap_px
+    if rule.saves_area:
+        return even_windows(box.height, box.width, most=most, overlap=overlap, multiple=rule.align_px)
+    return windows(box.height, box.width, tile=most, overlap=overlap)
 
 
 def merge_where_smaller(boxes: Sequence[Box]) -> list[Box]:

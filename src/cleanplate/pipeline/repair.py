@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +12,13 @@ from cleanplate.detect.base import Detector
 from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
-from cleanplate.pipeline.crops import CropRule, cut_crops
+from cleanplate.pipeline.crops import CropRule, iterate_crops
 from cleanplate.pipeline.known import KnownMarks, Taken, guess_noise
 from cleanplate.pipeline.pattern import TakenPattern, take_off_patterns
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Detection, Photo, Region, Repair, RgbArray, Verdict
+from cleanplate.structures import Box, Detection, Photo, Region, Repair, RgbArray, Verdict
 
 #: A further round is kept only if it leaves at most this part of what the one before left.
 WORTH_KEEPING = 0.9
@@ -43,7 +43,6 @@ class _Job:
     error: Exception | None = None
     done: bool = False
     taken: Taken | None = None
-    crops: list[Crop] = field(default_factory=list)
 
     def go_back(self) -> None:
         """Undo the last round, which was none the better for it, and stop."""
@@ -58,12 +57,15 @@ class MarkRepair:
     """The pipeline of a detector and a remover (see `pipeline/base`).
 
     rule: how crops are placed for it. known: marks that are taken off before anything is looked for, or None.
+    together: whether the remover gets all crops of a batch at once, which may be quicker; else it gets one
+    after the other, and no more than one is held.
     """
 
     detector: Detector
     remover: Remover
     rule: CropRule = field(default_factory=CropRule)
     known: KnownMarks | None = None
+    together: bool = True
 
     @property
     def fingerprint(self) -> str:
@@ -136,36 +138,54 @@ class MarkRepair:
 
     def _remove(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
         """One round: crop, remove, put back."""
-        for job in jobs:
-            assert job.latest is not None  # every job was looked at before
-            job.crops = cut_crops(dataclasses.replace(job.photo, rgb=job.current), job.latest, self.rule)
-        crops = [crop for job in jobs for crop in job.crops]
-        removals = iter(self.remover.remove(crops, attempt))
-        for job in jobs:
-            self._put_back(job, removals)
+        if not self.together:
+            for job in jobs:
+                _put_back(job, self._remove_each(job, attempt))
+            return
+        crops = [list(self._cut(job)) for job in jobs]
+        removals = iter(self.remover.remove([crop for own in crops for crop in own], attempt))
+        boxes = [[crop.box for crop in own] for own in crops]
+        del crops
+        for job, own in zip(jobs, boxes, strict=True):
+            _put_back(job, zip(own, [next(removals) for _ in own], strict=True))
 
-    def _put_back(self, job: _Job, removals: Iterator[Removal | Exception]) -> None:
-        own = [next(removals) for _ in job.crops]
-        good = [
-            (crop.box, removal)
-            for crop, removal in zip(job.crops, own, strict=True)
-            if isinstance(removal, Removal)
-        ]
-        job.crops = []
-        failure = next((removal for removal in own if isinstance(removal, Exception)), None)
-        if failure is not None:
-            job.error, job.done = _name_error(job.photo, "removing", failure), True
-            return
-        after, changed = paste(job.current, good)
-        regions = tuple(region for _, removal in good for region in removal.regions)
-        if not changed.any():
-            job.regions = job.regions or regions
-            job.done = True
-            return
-        job.earlier = (job.current, job.regions)
-        job.current = after
-        job.regions += regions
-        job.rounds += 1
+    def _cut(self, job: _Job) -> Iterator[Crop]:
+        assert job.latest is not None  # every job was looked at before
+        return iterate_crops(dataclasses.replace(job.photo, rgb=job.current), job.latest, self.rule)
+
+    def _remove_each(self, job: _Job, attempt: Attempt) -> Iterator[tuple[Box, Removal | Exception]]:
+        for crop in self._cut(job):
+            (removal,) = self.remover.remove([crop], attempt)
+            yield crop.box, removal
+            del crop, removal  # before the next is cut
+
+
+def _put_back(job: _Job, removals: Iterable[tuple[Box, Removal | Exception]]) -> None:
+    """Put a photograph's repaired crops back, unless one has failed."""
+    regions: list[Region] = []
+    failures: list[Exception] = []
+
+    def list_good() -> Iterator[tuple[Box, Removal]]:
+        for box, removal in removals:
+            if isinstance(removal, Exception):
+                failures.append(removal)
+                return
+            regions.extend(removal.regions)
+            yield box, removal
+            del removal
+
+    after, changed = paste(job.current, list_good())
+    if failures:
+        job.error, job.done = _name_error(job.photo, "removing", failures[0]), True
+        return
+    if not changed.any():
+        job.regions = job.regions or tuple(regions)
+        job.done = True
+        return
+    job.earlier = (job.current, job.regions)
+    job.current = after
+    job.regions += tuple(regions)
+    job.rounds += 1
 
 
 def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cleanplate.images.tiles import TileBlend, windows
+from cleanplate.images.tiles import TileBlend, even_windows
 from cleanplate.models.request import Attempt, Request
 from cleanplate.remove.base import Crop, Filler, Hole, Removal
 from cleanplate.remove.candidates import find_boxes
@@ -124,7 +124,9 @@ class _Work:
         height, width = self.hole.shape
         inner = find_boxes(self.hole.astype(np.int32))[1]
         self.around = inner.grown(CONTEXT_PX, width, height).aligned(ALIGN_PX, width, height)
-        self.windows = windows(self.around.height, self.around.width, tile=longest_px, overlap=OVERLAP_PX)
+        self.windows = even_windows(
+            self.around.height, self.around.width, most=longest_px, overlap=OVERLAP_PX, multiple=ALIGN_PX
+        )
         self.blend = TileBlend((self.around.height, self.around.width, 3), overlap=OVERLAP_PX)
 
     def list_windows(self) -> Iterator[Box]:
