@@ -24,7 +24,7 @@ MOST_QUEUE_BYTES = 8 << 30
 
 #: On a processor, where reading takes a small part of the networks' time, what is read before it is wanted:
 #: several small photographs or one large one.
-HOST_AHEAD_BYTES = 64 << 20
+HOST_AHEAD_BYTES = 32 << 20
 
 #: Of what is free, what a run works in where `--memory-limit` says nothing.
 FREE_SHARE = 0.8

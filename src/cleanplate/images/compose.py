@@ -41,11 +41,16 @@ def compose_native(photo: Photo, rgb: RgbArray, changed: BoolArray) -> Composed:
             f"rgb {rgb.dtype}{rgb.shape} and changed {changed.shape} do not fit the photograph's "
             f"{photo.rgb.dtype}{photo.rgb.shape}"
         )
-    really = to_stored(changed & find_differences(rgb, photo.rgb), container.orientation)
-    colours = to_stored(rgb, container.orientation)[really]
-    if not len(colours):
+    different = find_differences(rgb, photo.rgb)
+    really = to_stored(changed & different, container.orientation)
+    stored = to_stored(rgb, container.orientation)
+    if not really.any():
         return Composed(container.samples)
-    composed = _composed(container.samples, colours, really, container.metadata.icc)
+    if container.samples.mode == "RGB" and not (different & ~changed).any():
+        composed = Composed(Samples("RGB", stored))  # it is what would be put together
+    else:
+        composed = _composed(container.samples, stored[really], really, container.metadata.icc)
+    del different, stored
     return _without_key(composed, really, container.colour_key)
 
 

@@ -62,7 +62,10 @@ def _load(path: Path) -> bytes:
             head = stream.read(_HEAD_BYTES)
             if not head:
                 raise UnreadablePhotoError(path, "the file is empty", DAMAGED)
-            return head if identify(head) is None else head + stream.read()
+            if identify(head) is None:
+                return head
+            stream.seek(0)
+            return stream.read()
     except FileNotFoundError as exc:
         raise UnreadablePhotoError(path, "there is no such file", "check the name, or mend the link") from exc
     except PermissionError as exc:

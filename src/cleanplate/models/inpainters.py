@@ -22,6 +22,7 @@ from cleanplate.models.filler import Inpainter, Metered
 from cleanplate.models.mapped import lend_blocks
 from cleanplate.models.nets.lama import Lama
 from cleanplate.models.nets.lending import Lend
+from cleanplate.models.nets.pieces import HOST_PIECE_PIXELS
 from cleanplate.models.spec import SPECS, FileKind, ModelFile
 from cleanplate.models.store import ModelStore, compute_checksums
 
@@ -179,6 +180,7 @@ def _map_lama(path: Path, kind: FileKind, fingerprint: str) -> Inpainter | None:
 
 def _use_lama(lama: Lama, fingerprint: str, device: torch.device, lend: Lend | None = None) -> Inpainter:
     lama.to(device).eval().requires_grad_(False).fold_norms(lend)
+    lama.generator.piece_pixels = HOST_PIECE_PIXELS if device.type == "cpu" else None
     return Inpainter(replace(SPECS["lama"], bytes_per_pixel=None), fingerprint, lama, lama)
 
 

@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from cleanplate.errors import PhotoError, UnreadablePhotoError, UnsupportedPhotoError
-from cleanplate.images.container import Container, Samples
+from cleanplate.images.container import CHANNELS, Container, Samples
 
 #: JPEG and WebP quality where neither the user nor the input says one.
 DEFAULT_QUALITY = 95
 
 DAMAGED = "get an undamaged copy of the file"
+#: Rows that go from Pillow to NumPy at a time.
+_ROWS = 64
 CONVERT = "convert it to PNG or JPEG with another program first"
 
 
@@ -127,9 +129,14 @@ def decode_by_opencv(data: bytes) -> Samples | None:
 
 def picture_samples(picture: Image.Image) -> Samples:
     """A loaded Pillow picture of mode 1, L, LA, RGB, RGBA or CMYK as samples."""
-    array = np.array(picture)
     if picture.mode == "1":
-        array = array.astype(np.uint8) * 255
+        return Samples(picture.mode, np.array(picture).astype(np.uint8) * 255)
+    width, height = picture.size
+    channels = CHANNELS[picture.mode]
+    array = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
+    for top in range(0, height, _ROWS):  # the whole as bytes would be there twice beside it
+        bottom = min(height, top + _ROWS)
+        array[top:bottom] = np.asarray(picture.crop((0, top, width, bottom)))
     return Samples(picture.mode, array)
 
 

@@ -74,6 +74,12 @@ class Generator(nn.Module):
         self.parted = channels[-1]
         #: Gives what is run in place of a block's layer.
         self.lend: Lend = keep
+        #: Of a piece of the layers at the ends; None: as many as are quickest on a card.
+        self.piece_pixels: int | None = None
+
+    def extra_repr(self) -> str:
+        """What its memory depends on besides its parts: predicted peaks are kept by it."""
+        return f"piece_pixels={self.piece_pixels}"
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -81,7 +87,7 @@ class Generator(nn.Module):
 
     def fill(self, given: Planes, batch: int) -> Tensor:
         """The same for an input made in pieces. For networks in `eval()`: norms go by what they know."""
-        rows, columns = choose_piece(batch, given.width)
+        rows, columns = choose_piece(batch, given.width, self.piece_pixels)
         planes = given
         for layer in self.model:
             if isinstance(layer, NormedConvolution):
