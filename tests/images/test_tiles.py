@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanplate.images.tiles import TileBlend, windows
+from cleanplate.images.tiles import TileBlend, even_windows, windows
 
 _EDGES = st.integers(1, 70)
 
@@ -60,3 +60,32 @@ def test_what_cannot_be_meant_is_refused() -> None:
         windows(0, 10, tile=4, overlap=0)
     with pytest.raises(ValueError, match="do not cover"):
         TileBlend((4, 4), overlap=1).result()
+
+
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.integers(9, 200),
+    st.integers(0, 8),
+    st.sampled_from([1, 8, 32]),
+)
+def test_even_windows_cover_as_much_with_no_more_pixels(
+    height: int, width: int, most: int, overlap: int, multiple: int
+) -> None:
+    even = even_windows(height, width, most=most, overlap=overlap, multiple=multiple)
+    plain = windows(height, width, tile=most, overlap=overlap)
+    seen = np.zeros((height, width), bool)
+    for box in even:
+        seen[box.slices] = True
+    assert seen.all()
+    assert len(even) <= len(plain)
+    assert sum(box.area for box in even) <= sum(box.area for box in plain)
+    for edge, whole in ((even[0].height, height), (even[0].width, width)):
+        assert edge in (most, whole) or edge % multiple == 0
+    neighbours = sorted({box.left for box in even})
+    assert all(b - a <= even[0].width - overlap for a, b in itertools.pairwise(neighbours))
+
+
+def test_even_windows_refuse_what_windows_refuse() -> None:
+    with pytest.raises(ValueError, match="overlap is 4"):
+        even_windows(10, 10, most=4, overlap=4)

@@ -279,3 +279,21 @@ def test_arrays_that_do_not_fit_are_a_bug_and_say_so(tmp_path: Path) -> None:
         compose_native(photo, photo.rgb[:-1], np.zeros((photo.height, photo.width), bool))
     with pytest.raises(ValueError, match="do not fit"):
         compose_native(photo, photo.rgb.astype(np.uint16), np.zeros((photo.height, photo.width), bool))
+
+
+def test_a_result_that_is_the_input_outside_its_mask_is_stored_without_a_copy(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (200, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    photo = read(tmp_path / "a.png", max_megapixels=1)
+    with Image.open(tmp_path / "a.png") as picture:  # more rows than are taken from Pillow at a time
+        assert np.array_equal(photo.rgb, np.asarray(picture))
+    changed = np.zeros((200, 30), bool)
+    changed[50:60] = True
+    rgb = photo.rgb.copy()
+    rgb[changed] = 7
+    assert np.shares_memory(compose_native(photo, rgb, changed).samples.array, rgb)
+    meddled = rgb.copy()
+    meddled[0, 0] ^= 1
+    composed = compose_native(photo, meddled, changed).samples.array
+    assert np.array_equal(composed, rgb)
+    assert not np.shares_memory(composed, meddled)

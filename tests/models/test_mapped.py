@@ -19,7 +19,8 @@ from cleanplate.models.archive import map_tensors
 from cleanplate.models.filler import Inpainter
 from cleanplate.models.inpainters import load_inpainter
 from cleanplate.models.mapped import MappedFile, MappedLayers
-from cleanplate.models.memory import trace_peak_bytes
+from cleanplate.models.memory import identify_network, trace_peak_bytes
+from cleanplate.models.nets import pieces
 from cleanplate.models.nets.lama import Lama
 from cleanplate.models.registry import Registry
 from cleanplate.models.spec import FileKind
@@ -143,6 +144,15 @@ def test_what_a_pass_takes_is_predicted_with_the_layers_that_are_lent(tmp_path: 
     assert trace_peak_bytes(left, shape) == pytest.approx(meter.peak_bytes, rel=0.01)
     layer = sum(weight.nbytes for weight in left.generator.model[5].conv1.parameters())
     assert 0 <= trace_peak_bytes(left, shape) - trace_peak_bytes(read, shape) < 2 * layer
+
+
+def test_on_a_processor_pieces_are_smaller_and_predictions_kept_apart(tmp_path: Path) -> None:
+    path = write(tmp_path, "safetensors", trained_lama())
+    network = load_plainly(path).network
+    assert network.generator.piece_pixels == pieces.HOST_PIECE_PIXELS
+    identity = identify_network(network)
+    network.generator.piece_pixels = None
+    assert identify_network(network) != identity
 
 
 @needs_pages

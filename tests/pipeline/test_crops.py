@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_large_crops_are_cut() -> None:
     for box in placed:
         covered[box.slices] = True
     assert covered[:100].all()
+
+
+def test_windows_are_no_larger_than_their_number_needs_where_the_area_counts() -> None:
+    long = Box(0, 100, 1000, 120)
+    rule = CropRule(
+        context_px=30, context_share=0, longest_px=800, overlap_px=100, align_px=32, saves_area=True
+    )
+    placed = place_crops([long], 300, 1000, rule)
+    assert [box.width for box in placed] == [576, 576]
+    assert [box.width for box in place_crops([long], 300, 1000, replace(rule, saves_area=False))] == [
+        800,
+        800,
+    ]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

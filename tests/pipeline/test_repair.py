@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from cleanplate.detect.given import ArrayMask, GivenDetector
 from cleanplate.detect.mask import detect_from_probability
 from cleanplate.errors import RepairFailedError, UnreadablePhotoError
 from cleanplate.models.request import Attempt, plainly
+from cleanplate.pipeline.crops import CropRule
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.settings import RepairSettings
@@ -189,3 +191,46 @@ def test_an_empty_mask_leaves_the_photograph_alone() -> None:
     result = repaired(run(given, [photo("a.png", MARK)])[0])
     assert result.verdict is Verdict.CLEAN
     assert not result.changed.any()
+
+
+@dataclass
+class CountsHeld(PaintsGrey):
+    """How many crops it was given at a time, and the most that were there when it was asked."""
+
+    asked: list[int] = field(default_factory=list)
+    alive: list[weakref.ref[Crop]] = field(default_factory=list)
+    most: int = 0
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:  # noqa: ARG002  # the protocol's
+        self.asked.append(len(crops))
+        self.alive += [weakref.ref(crop) for crop in crops]
+        self.most = max(self.most, sum(alive() is not None for alive in self.alive))
+        return [ValueError("no") if self.failing else self._paint(crop) for crop in crops]
+
+
+FAR_APART = Box(4, 4, 12, 12), Box(180, 4, 190, 12)
+
+
+def test_one_after_the_other_gives_the_same_and_holds_one_crop() -> None:
+    photos = [photo("a", *FAR_APART), photo("b", MARK)]
+    rule = CropRule(context_px=8, align_px=8)
+    wanted = [repaired(r) for r in run(MarkRepair(FindsWhite(), PaintsGrey(), rule), photos)]
+    remover = CountsHeld()
+    alone = MarkRepair(FindsWhite(), remover, rule, together=False)
+    for one, other in zip([repaired(r) for r in run(alone, photos)], wanted, strict=True):
+        assert np.array_equal(one.rgb, other.rgb)
+        assert np.array_equal(one.changed, other.changed)
+        assert (one.regions, one.rounds) == (other.regions, other.rounds)
+    assert remover.asked == [1, 1, 1]
+    assert remover.most == 1
+
+
+def test_one_after_the_other_a_failing_crop_ends_its_photograph_at_once() -> None:
+    remover = CountsHeld(failing=True)
+    rule = CropRule(context_px=8, align_px=8)
+    marked, clean = run(
+        MarkRepair(FindsWhite(), remover, rule, together=False), [photo("a", *FAR_APART), photo("b")]
+    )
+    assert isinstance(marked, RepairFailedError)
+    assert repaired(clean).verdict is Verdict.CLEAN
+    assert remover.asked == [1]

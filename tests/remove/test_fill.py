@@ -77,7 +77,7 @@ def test_patches_fill_every_mark() -> None:
     picture, hole = draw_bricks(), draw_hole()
     subject = FillingRemover(PatchFiller())
     (removal,) = finished(subject.remove([crop_of(hide(picture, hole), hole, given=True)], plainly))
-    assert subject.fingerprint.startswith("fill-2:patchmatch")
+    assert subject.fingerprint.startswith("fill-3:patchmatch")
     assert np.array_equal(removal.changed, hole)
     assert masked_rmse(removal.rgb, picture, hole) < 0.05
     (region,) = removal.regions

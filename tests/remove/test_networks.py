@@ -114,6 +114,12 @@ def test_one_at_a_time_where_batches_are_not_taken_or_gain_nothing(
     assert [shape[0] for shape in shapes] == [1, 1]
 
 
+def test_crops_are_shorter_on_a_processor_than_on_a_card() -> None:
+    assert NetworkFiller(paint(SPECS["lama"]), CPU).longest_px == 1024
+    assert NetworkFiller(paint(SPECS["lama"]), torch.device("cuda")).longest_px == SPECS["lama"].most_px
+    assert NetworkFiller(paint(InpaintSpec(most_px=512)), CPU).longest_px == 512
+
+
 def test_a_network_of_one_size_gets_that_size() -> None:
     shapes: list[tuple[int, ...]] = []
     large = make_crop(120, 200)

@@ -68,7 +68,7 @@ class FillingRemover:
     @property
     def fingerprint(self) -> str:
         """The filler's."""
-        return f"fill-2:{self.filler.fingerprint}"
+        return f"fill-3:{self.filler.fingerprint}"
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or what ended that crop alone."""
