@@ -17,11 +17,12 @@ from cleanplate.structures import Mark, Placement
     [
         ((2.0, 2.0, 2.0, 0.0, 0.0), True),  # most speak for it clearly
         ((2.0, 2.0, 2.0, 0.2, 0.2, 0.2), True),  # half clearly, the others a little
+        ((0.5, 0.3, 0.3, 0.1, 0.1, 0.1), True),  # half more than a little, nearly none clearly
         ((2.0, 2.0, 2.0, 0.2, 0.2, 0.0), False),  # one of them not at all
-        ((2.0, 2.0, 0.2, 0.2, 0.2, 0.2), False),  # too few clearly
+        ((2.0, 2.0, 0.2, 0.2, 0.2, 0.2), False),  # too few more than a little
     ],
 )
-def test_where_nearly_all_pieces_speak_for_a_mark_half_must_do_so_clearly(
+def test_where_nearly_all_pieces_speak_for_a_mark_half_must_do_so_by_more_than_a_little(
     evidence: tuple[float, ...], is_explained: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fits = iter(Fit(Placement(0, 0), 1.0, nats) for nats in evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from skimage import data
 
 from cleanplate.cli import main
 from cleanplate.errors import InvalidSettingError
+from cleanplate.evaluate.folder_score import Places, count_places
 from cleanplate.evaluate.folders import FolderOptions, draw_folder, find_inside
 from cleanplate.evaluate.triples import read_picture
 from cleanplate.marks import Assets
+from cleanplate.structures import Placement
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,20 @@ def test_a_folder_is_scored(sources, capsys):
     assert score["marked"] == 7
     assert score["clean"] == 1
     assert score["decibels"]["exact"] > score["decibels"]["input"]
+    assert score["true_mark"]["placed"] <= score["true_mark"]["found"] <= 7
+    assert score["found"] == (score["estimate"] is not None)
+
+
+def test_places_are_compared_from_the_corner_of_the_mark_that_was_looked_for():
+    there = [Placement(10 * n, 5, 2.0) for n in range(5)]
+    exact = [(place, replace(place, left=place.left + 0.4)) for place in there]
+    assert count_places(exact, own_corner=True) == Places(5, 5)
+    cut = [(place, replace(place, left=place.left - 6, top=place.top - 2)) for place in there]
+    assert count_places(cut, own_corner=True) == Places(5, 0)
+    assert count_places(cut, own_corner=False) == Places(5, 5)
+    off = (there[0], replace(there[0], left=there[0].left - 6.6, top=there[0].top - 2))
+    assert count_places([*cut, off, (there[0], None)], own_corner=False) == Places(6, 5)
+    assert count_places([(there[0], None)], own_corner=False) == Places(0, 0)
 
 
 def test_options_of_other_uses_are_refused(sources, capsys):

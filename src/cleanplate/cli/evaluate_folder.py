@@ -108,8 +108,8 @@ def print_scores(scores: list[FolderScore]) -> None:
 
     table = Table(title="PSNR inside the mark, dB", box=box.SIMPLE)
     names = ("photographs", "kind", "place", "opacity", "input", "Telea, true mask", "without", "result",
-             "true mark", "cleaned", "worse", "missed", "clean touched", "within 1/2 px",
-             "survey s")  # fmt: skip
+             "true mark", "cleaned", "worse", "missed", "clean touched", "true mark within 1/2 px",
+             "estimate within 1/2 px", "survey s")  # fmt: skip
     for name in names:
         table.add_column(name, justify="left" if name in ("kind", "place") else "right")
     for score in scores:
@@ -126,7 +126,7 @@ def print_scores(scores: list[FolderScore]) -> None:
             f"{score.worse}/{score.marked}",
             f"{score.missed}/{score.marked}",
             f"{score.touched}/{score.clean}",
-            f"{score.placed:.0%}",
+            *("-" if p is None else f"{p.placed}/{score.marked}" for p in (score.true_mark, score.estimate)),
             f"{score.survey_seconds:.0f}{'' if score.found else ' (none)'}",
         )
     console = Console(width=None if sys.stdout.isatty() else 150)
@@ -134,5 +134,6 @@ def print_scores(scores: list[FolderScore]) -> None:
     console.print(
         "without: the program with --shared-mark off. true mark: inverted where it lies, with its opacity "
         "known on every photograph; cleaned: of what compression's rounding grew to. worse: than without. "
-        "missed: as it came. within 1/2 px: of the places at which the true mark is found."
+        "missed: as it came. within 1/2 px: of the photographs that carry the mark, those on which a repair "
+        "places it so well."
     )

@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.detect.match import find_mark
 from cleanplate.engine.run import repair_folder
+from cleanplate.engine.sharedmark import MARK_FILE
 from cleanplate.evaluate.folders import DrawnFolder, FolderOptions, FolderPhoto, draw_folder, find_inside
 from cleanplate.evaluate.triples import read_picture
 from cleanplate.marks import Assets
+from cleanplate.marks.files import read_mark
 from cleanplate.metrics import masked_psnr
-from cleanplate.pipeline.known import guess_noise
+from cleanplate.pipeline.known import guess_noise, locate_mark
 from cleanplate.remove.inpaint import fill_with_telea
 from cleanplate.remove.known import remove_known
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import FloatArray, Mark
+from cleanplate.structures import FloatArray, Mark, Placement
 
 #: The ways that are compared, in the table's order.
 WAYS = ("input", "telea", "single", "result", "exact", "cleaned")
@@ -38,13 +39,22 @@ HALF_PIXEL = 0.5
 
 
 @dataclass(frozen=True)
+class Places:
+    """Of the photographs that carry a mark those on which it is found, and found within half a pixel."""
+
+    found: int
+    placed: int
+
+
+@dataclass(frozen=True)
 class FolderScore:
     """What became of one folder.
 
     decibels: mean PSNR inside the mark, by way. marked, clean: photographs with and without the mark.
     touched: of the clean ones, those that changed. worse: of the marked ones, those that came out worse than
-    without the shared mark. missed: those that are as they came. placed: of those found by their true mark,
-    the share found within half a pixel. survey_seconds, seconds: of looking for the mark, and of the whole.
+    without the shared mark. missed: those that are as they came. true_mark, estimate: on how many of the
+    marked ones each is found, and where (see `count_places`); None: a pattern, or no estimate.
+    survey_seconds, seconds: of looking for the mark, and of the whole.
     """
 
     options: FolderOptions
@@ -56,7 +66,8 @@ class FolderScore:
     touched: int
     worse: int
     missed: int
-    placed: float
+    true_mark: Places | None
+    estimate: Places | None
     found: bool
     survey_seconds: float
     seconds: float
@@ -80,16 +91,15 @@ def score_folder(
     summary = repair_folder(drawn.folder, place / "shared", settings)
     seconds = time.perf_counter() - began
     repair_folder(drawn.folder, place / "single", replace(settings, shared_mark="off"))
-    rows, errors, touched = [], [], 0
+    rows, touched = [], 0
     for photo in drawn.photos:
         marked, result = read_picture(photo.path), read_picture(place / "shared" / photo.path.name)
         if photo.placement is None:
             touched += not np.array_equal(marked, result)
             continue
         rows.append(_score_photo(photo, drawn.mark, marked, result, place / "single" / photo.path.name))
-        errors.append(_measure_place(photo, drawn.mark, marked))
     table = np.array(rows)
-    found = [error for error in errors if error is not None]
+    kept = place / "shared" / ".cleanplate" / MARK_FILE
     return FolderScore(
         options=options,
         opacity=drawn.opacity,
@@ -100,8 +110,9 @@ def score_folder(
         touched=touched,
         worse=int((table[:, 3] < table[:, 2] - WORSE_DB).sum()),
         missed=int((np.abs(table[:, 3] - table[:, 0]) < WORSE_DB).sum()),
-        placed=float(np.mean([error <= HALF_PIXEL for error in found])) if found else 0.0,
-        found=(place / "shared" / ".cleanplate" / "shared-mark.png").exists(),
+        true_mark=_look_for(drawn, drawn.mark),
+        estimate=_look_for(drawn, read_mark(kept)) if kept.exists() else None,
+        found=kept.exists(),
         survey_seconds=float(summary.seconds_by_stage.get("survey", 0.0)),
         seconds=seconds,
     )
@@ -126,14 +137,35 @@ def _score_photo(
     return [masked_psnr(picture, truth, inside) for picture in pictures]
 
 
-def _measure_place(photo: FolderPhoto, mark: Mark, marked: NDArray[np.uint8]) -> float | None:
-    """By how many pixels the true mark is found off its place; None where it is not, or is a pattern."""
-    if mark.kind == "tiled" or photo.placement is None:
+def _look_for(drawn: DrawnFolder, mark: Mark) -> Places | None:
+    """How a mark's places, as a repair finds them, agree with those it was put at; None for a pattern."""
+    if drawn.mark.kind == "tiled":
         return None
-    found = find_mark(marked.astype(np.float32) / np.float32(255), mark, several=False)
+    pairs = []
+    for photo in drawn.photos:
+        if photo.placement is not None:
+            rgb = read_picture(photo.path).astype(np.float32) / np.float32(255)
+            pairs.append((photo.placement, locate_mark(rgb, mark, guess_noise(photo.read()))))
+    return count_places(pairs, own_corner=mark is drawn.mark)
+
+
+def count_places(pairs: Sequence[tuple[Placement, Placement | None]], *, own_corner: bool) -> Places:
+    """Compare (where a mark is, where it was found) over photographs.
+
+    own_corner: both are places of the same corner. Else the mark that was looked for may begin anywhere in
+    the one that is there (an estimate is cut out differently), but at the same point on all photographs.
+
+    >>> there = [Placement(left, 5) for left in (10, 20, 30)]
+    >>> count_places([(p, Placement(p.left - 3, 4)) for p in there], own_corner=False)
+    Places(found=3, placed=3)
+    """
+    found = [(there, seen) for there, seen in pairs if seen is not None]
     if not found:
-        return None
-    return max(abs(found[0].left - photo.placement.left), abs(found[0].top - photo.placement.top))
+        return Places(0, 0)
+    scales = np.array([[there.scale] for there, _ in found])
+    off = np.array([(seen.left - there.left, seen.top - there.top) for there, seen in found]) / scales
+    errors = np.abs(off if own_corner else off - np.median(off, axis=0)) * scales
+    return Places(len(found), int((errors.max(axis=1) <= HALF_PIXEL).sum()))
 
 
 def _to_u8(rgb: FloatArray) -> NDArray[np.uint8]:

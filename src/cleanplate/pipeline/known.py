@@ -129,7 +129,7 @@ class KnownMarks:
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []
         for mark in self.marks:
-            for placement in self._find(rgb, mark):
+            for placement in _find_places(rgb, mark, self.near):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
                 regions += [] if region is None else [region]
         if not regions:
@@ -138,12 +138,25 @@ class KnownMarks:
         detection = _describe(mask, tuple(region.box for region in regions))
         return Taken(result, replace(detection, notes=self.notes), tuple(regions))
 
-    def _find(self, rgb: FloatArray, mark: Mark) -> list[Placement]:
-        """Where a mark may lie; whether it does is then seen from its opacity there."""
-        if self.near is not None:
-            found = find_near(rgb, mark, self.near, NEAR_PX)
-            return [] if found is None else [found]
-        return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
+
+def locate_mark(rgb: FloatArray, mark: Mark, noise: Noise) -> Placement | None:
+    """Where a photograph speaks for the mark, as a repair settles it; None where it does not.
+
+    rgb: (H, W, 3) float32 in [0, 1]. noise: see `guess_noise`. What the inverse would leave is not asked.
+    """
+    for placement in _find_places(rgb, mark, None):
+        fit = fit_mark(rgb, mark, placement, find_halved(noise))
+        if fit is not None and fit.is_there:
+            return fit.placement
+    return None
+
+
+def _find_places(rgb: FloatArray, mark: Mark, near: Placement | None) -> list[Placement]:
+    """Where a mark may lie; whether it does is then seen from its opacity there."""
+    if near is not None:
+        found = find_near(rgb, mark, near, NEAR_PX)
+        return [] if found is None else [found]
+    return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
 
 
 def _take_one(
