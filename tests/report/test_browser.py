@@ -141,7 +141,7 @@ def test_facts_of_a_photograph_and_of_a_broken_one(output, visit):
         "Rounds",
         "filled, opacity 0.63",
         "320 × 240",
-        "write",
+        "Time",
     ):
         assert fact in facts
     page.keyboard.press("Escape")
