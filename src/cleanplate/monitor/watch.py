@@ -212,9 +212,10 @@ class CUDAMonitor:
 
 @dataclass(slots=True)
 class MemoryUse:
-    """What a block of work took: bytes before, after, and at most, of the card where it is in use, else of
-    the
-    process (whose peak is not known)."""
+    """What a block of work took: bytes before, after, and at most.
+
+    Of the card where it is in use, else of the process (whose peak is not known).
+    """
 
     before_bytes: int
     after_bytes: int | None = None
