@@ -178,11 +178,13 @@ class Mark:
     alpha: (h, w) float32 in [0, 1], the opacity of every pixel (straight, not premultiplied).
     rgb: (h, w, 3) float32 in [0, 1].
     kind: what was drawn ("text", "logo", "stamp", "tiled") or "estimated", "given".
+    photographs: from how many it was worked out; 0: from none, or that is not known.
     """
 
     alpha: FloatArray
     rgb: FloatArray
     kind: str = "given"
+    photographs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

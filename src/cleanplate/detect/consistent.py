@@ -68,7 +68,7 @@ class Consistent:
 
     def place(self, height: int, width: int) -> tuple[int, int]:
         """(left, top) of the box on a photograph of this size, at the size that it was compared in."""
-        left, top = _offset(height, width, self.canvas, self.rule.anchor)
+        left, top = find_offset(height, width, self.canvas, self.rule.anchor)
         return left + self.box.left, top + self.box.top
 
 
@@ -212,7 +212,7 @@ def _judge(
     total = np.zeros((*canvas, 2), np.float32)
     energy = np.zeros(canvas, np.float32)
     for field, square in zip(fields, squares, strict=True):
-        left, top = _offset(field.shape[0], field.shape[1], canvas, rule.anchor)
+        left, top = find_offset(field.shape[0], field.shape[1], canvas, rule.anchor)
         total += field[top : top + canvas[0], left : left + canvas[1]]
         energy += square[top : top + canvas[0], left : left + canvas[1]]
     outline = _tell_chance(total, energy, len(fields))
@@ -247,6 +247,8 @@ def _square(field: FloatArray) -> FloatArray:
     return np.asarray(field[..., 0] * field[..., 0] + field[..., 1] * field[..., 1], np.float32)
 
 
-def _offset(height: int, width: int, canvas: tuple[int, int], anchor: tuple[float, float]) -> tuple[int, int]:
+def find_offset(
+    height: int, width: int, canvas: tuple[int, int], anchor: tuple[float, float]
+) -> tuple[int, int]:
     """(left, top) of the canvas on a photograph."""
     return round((width - canvas[1]) * anchor[0]), round((height - canvas[0]) * anchor[1])

@@ -113,7 +113,8 @@ def _cut_out(mark: Mark) -> tuple[Mark, int, int]:
     """The mark with `ROOM_PX` of nothing round it; how many columns and rows were cut before it."""
     trimmed, left, top = trim_mark(mark, EMPTY)
     rooms = ((ROOM_PX, ROOM_PX), (ROOM_PX, ROOM_PX))
-    padded = Mark(np.pad(trimmed.alpha, rooms), np.pad(trimmed.rgb, (*rooms, (0, 0)), mode="edge"), mark.kind)
+    alpha, rgb = np.pad(trimmed.alpha, rooms), np.pad(trimmed.rgb, (*rooms, (0, 0)), mode="edge")
+    padded = replace(trimmed, alpha=alpha, rgb=rgb)
     return padded, left - ROOM_PX, top - ROOM_PX
 
 

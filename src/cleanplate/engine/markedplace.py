@@ -6,22 +6,16 @@ The same steps as in `survey`, without its search: where to look is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from cleanplate.detect.gather import Window, cut_inside, cut_window, lay_on_each_other
+from cleanplate.engine.leads import LEAST_SHARE, LEAST_SHARING, ReadPhoto, spread_evenly
 from cleanplate.engine.pieces import count_most_pieces, estimate_mark, explains
-from cleanplate.engine.survey import (
-    LEAST_MARGIN_PX,
-    LEAST_SHARE,
-    LEAST_SHARING,
-    MARGIN_SHARE,
-    ReadPhoto,
-    spread_evenly,
-)
+from cleanplate.engine.survey import LEAST_MARGIN_PX, MARGIN_SHARE
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.models.request import Attempt
@@ -74,7 +68,7 @@ def find_mark_at(
     mark = estimate_mark(crops, shared, laid.halved, attempt)
     if mark is None or not explains(mark, crops, laid.halved):
         return None
-    trimmed, left, top = trim_mark(Mark(mark.alpha, mark.rgb, FIXED_SIZE))
+    trimmed, left, top = trim_mark(replace(mark, kind=FIXED_SIZE))
     return PlacedMark(trimmed, Placement(box.left + left, box.top + top), len(windows), len(crops))
 
 

@@ -72,7 +72,7 @@ def estimate_mark(
     body = alpha[alpha > 0.3 * float(alpha.max(initial=0))]
     if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
         return None
-    return Mark(alpha, answer.rgb, answer.kind)
+    return replace(answer, alpha=alpha, photographs=len(crops))
 
 
 def realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from cleanplate.engine.leads import LEAST_SHARING
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.shares import MemoryShares
-from cleanplate.engine.survey import LEAST_SHARING, SharedMark, find_shared_mark
+from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import CleanplateError, PhotoError, UsageError
 from cleanplate.images.discover import Source

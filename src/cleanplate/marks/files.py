@@ -16,6 +16,8 @@ FIXED_SIZE = "fixed size"
 #: A mark's kind where it was worked out from photographs that carry it in several sizes.
 ESTIMATED = "estimated"
 _NOTE = "cleanplate"
+#: Under this name a file says from how many photographs its mark was worked out.
+_PHOTOGRAPHS_NOTE = "cleanplate photographs"
 
 
 def read_mark(path: Path) -> Mark:
@@ -26,6 +28,7 @@ def read_mark(path: Path) -> Mark:
     try:
         with Image.open(path) as picture:
             note = picture.info.get(_NOTE)
+            photographs = str(picture.info.get(_PHOTOGRAPHS_NOTE, ""))
             has_alpha = "A" in picture.getbands() or "transparency" in picture.info
             rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
     except (OSError, UnidentifiedImageError) as exc:
@@ -38,6 +41,7 @@ def read_mark(path: Path) -> Mark:
         alpha=np.ascontiguousarray(rgba[..., 3]),
         rgb=np.ascontiguousarray(rgba[..., :3]),
         kind=note if note in (FIXED_SIZE, ESTIMATED) else "given",
+        photographs=int(photographs) if photographs.isascii() and photographs.isdigit() else 0,
     )
 
 
@@ -52,6 +56,8 @@ def encode_mark(mark: Mark) -> bytes:
     notes = PngImagePlugin.PngInfo()
     if mark.kind in (FIXED_SIZE, ESTIMATED):
         notes.add_text(_NOTE, mark.kind)
+    if mark.photographs:
+        notes.add_text(_PHOTOGRAPHS_NOTE, str(mark.photographs))
     stream = io.BytesIO()
     picture = Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8))
     picture.save(stream, format="PNG", pnginfo=notes)

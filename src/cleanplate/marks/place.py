@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -26,10 +28,8 @@ def trim_mark(mark: Mark, least: float = 0.0) -> tuple[Mark, int, int]:
     if len(rows) == 0:
         return mark, 0, 0
     box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-    cut = Mark(
-        np.ascontiguousarray(mark.alpha[box.slices]), np.ascontiguousarray(mark.rgb[box.slices]), mark.kind
-    )
-    return cut, box.left, box.top
+    alpha, rgb = (np.ascontiguousarray(plane[box.slices]) for plane in (mark.alpha, mark.rgb))
+    return replace(mark, alpha=alpha, rgb=rgb), box.left, box.top
 
 
 def scale_mark(mark: Mark, scale: float) -> Mark:
@@ -64,12 +64,8 @@ def place_mark(mark: Mark, placement: Placement, height: int, width: int) -> tup
     if box.width <= 0 or box.height <= 0:
         return None
     inside = Box(box.left - column, box.top - row, box.right - column, box.bottom - row)
-    cut = Mark(
-        np.ascontiguousarray(scaled.alpha[inside.slices]),
-        np.ascontiguousarray(scaled.rgb[inside.slices]),
-        mark.kind,
-    )
-    return cut, box
+    alpha, rgb = (np.ascontiguousarray(plane[inside.slices]) for plane in (scaled.alpha, scaled.rgb))
+    return replace(mark, alpha=alpha, rgb=rgb), box
 
 
 def _shift(mark: Mark, right: float, down: float, column: int, row: int) -> tuple[Mark, int, int]:
@@ -94,4 +90,4 @@ def _unpremultiply(premultiplied: object, like: Mark) -> Mark:
     layers = np.asarray(premultiplied, np.float32)
     alpha = np.clip(layers[..., 3], 0, float(like.alpha.max(initial=0)))
     rgb = np.clip(layers[..., :3] / np.maximum(layers[..., 3], 1e-4)[..., None], 0, 1)
-    return Mark(np.ascontiguousarray(alpha), np.ascontiguousarray(rgb, np.float32), like.kind)
+    return replace(like, alpha=np.ascontiguousarray(alpha), rgb=np.ascontiguousarray(rgb, np.float32))

@@ -93,11 +93,11 @@ class KnownMarks:
         """A checksum of the marks."""
         digest = hashlib.sha256()
         for mark in self.marks:
-            digest.update(repr(mark.alpha.shape).encode())
+            digest.update(repr((mark.alpha.shape, mark.photographs)).encode())
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
-        return f"known:4-{digest.hexdigest()[:16]}"
+        return f"known:5-{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
@@ -198,7 +198,7 @@ def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | No
     inside = Box(inner.left - box.left, inner.top - box.top, inner.right - box.left, inner.bottom - box.top)
     alpha[inside.slices] = np.where(shape.alpha >= LEAST_OPACITY, shape.alpha, 0)
     colour[inside.slices] = shape.rgb
-    return (Mark(alpha, colour, mark.kind), box) if alpha.any() else None
+    return (replace(shape, alpha=alpha, rgb=colour), box) if alpha.any() else None
 
 
 def _find_box(changed: BoolArray, box: Box) -> Box:
