@@ -28,6 +28,17 @@ def put(rgb: FloatArray, places: list[tuple[Mark, int, int]], quality: int = 90)
     return decode_jpeg(encode_jpeg(u8, quality)).astype(np.float32) / np.float32(255)
 
 
+@pytest.mark.parametrize(("left", "top"), [(11, 17), (203, 300)])
+def test_where_no_other_size_is_tried_none_is_found(left: int, top: int) -> None:
+    marked = put(photograph(), [(scale_mark(draw_mark(), 1.02), left, top)])
+    found = find_mark(marked, draw_mark(), other_scales=False)
+    assert len(found) == 1
+    assert found[0].scale == 1
+    assert abs(found[0].left - left) <= 4
+    assert abs(found[0].top - top) <= 4
+    assert any(place.scale != 1 for place in find_mark(marked, draw_mark()))
+
+
 @pytest.mark.parametrize(("left", "top"), [(11, 17), (203, 300), (340, 460)])
 def test_a_mark_in_its_own_size_is_found_to_half_a_pixel(left: int, top: int) -> None:
     mark = draw_mark()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -73,6 +74,32 @@ def test_fewer_offsets_of_the_blocks_take_out_nearly_as_much() -> None:
     ]
     assert errors[0] < errors[1] < errors[2] < 0.1 * 0.02**2
     assert errors[1] < 1.3 * errors[0]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_it_is_the_mean_of_blocks_that_are_shrunk_one_by_one(stride: int) -> None:
+    rng = np.random.default_rng(3)
+    picture = rng.random((40, 44, 3)).astype(np.float32)
+    kept = rng.uniform(0.2, 1, (40, 44)).astype(np.float32)
+    luma, chroma = rng.uniform(2, 40, (2, 8, 8)).astype(np.float32)
+    rounding = spread_rounding(luma, chroma, (True, False))
+    planes, total = cv2.transform(picture, shrinkage.TO_YCC), np.zeros((2, *picture.shape))
+    for top in range(0, 33, stride):
+        for left in range(0, 37, stride):
+            at = (slice(top, top + 8), slice(left, left + 8))
+            growth = (1 / kept[at].astype(np.float64) ** 2).mean()
+            for channel in range(3):
+                coefficients = cv2.dct(planes[at][..., channel].astype(np.float64))
+                stands = coefficients**2 > shrinkage.LEAST_DEVIATIONS**2 * growth * rounding[channel]
+                stands[0, 0] = True
+                weight = 1 / (stands * growth * rounding[channel]).mean()
+                total[0][at][..., channel] += weight * cv2.idct(coefficients * stands)
+                total[1][at][..., channel] += weight
+    inner = np.zeros((40, 44), bool)
+    inner[8:-8, 8:-8] = True
+    expected = np.clip(cv2.transform(total[0, 8:-8, 8:-8] / total[1, 8:-8, 8:-8], shrinkage.TO_RGB), 0, 1)
+    shrunk = shrink_noise(picture, kept, inner, rounding, stride=stride)
+    assert np.allclose(shrunk[8:-8, 8:-8], expected, atol=2e-5)
 
 
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

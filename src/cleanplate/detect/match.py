@@ -91,7 +91,9 @@ def find_mark(
     peak = _search(rgb, trimmed, least_deviations, other_scales=other_scales)
     if peak is None:
         return []
-    best = replace(refine_place(rgb, trimmed, peak.place, peak.manner), deviations=peak.deviations)
+    reach_px = None if other_scales else _find_reach(trimmed, peak.place)
+    place = refine_place(rgb, trimmed, peak.place, peak.manner, reach_px)
+    best = replace(place, deviations=peak.deviations)
     found = [best, *(_find_others(rgb, trimmed, best, peak.manner) if several else [])]
     return [_move(place, -left, -top) for place in found]
 
@@ -224,7 +226,7 @@ def refine_place(
     finest = _Close(rgb, mark, min(1.0, CLOSE_PX[-1] / long_px), manner)
     if reach_px is not None:
         return finest.rate(finest.climb(start, start.scale, reach_px))
-    reach = int(np.ceil(2 * max(1.0, long_px / COARSE_LONG_PX))) + 1
+    reach = _find_reach(mark, start)
     best, step = start, SCALE_STEP**0.5
     for size_px in CLOSE_PX:
         close = _Close(rgb, mark, min(1.0, size_px / long_px), manner)
@@ -238,6 +240,11 @@ def refine_place(
         own = finest.climb(best, 1.0, 3)
         best = own if own.score >= (1 - PREFER_WHOLE) * best.score else best
     return finest.rate(best)
+
+
+def _find_reach(mark: Mark, start: Placement) -> int:
+    """Pixels that a coarse search leaves open."""
+    return int(np.ceil(2 * max(1.0, start.scale * max(mark.alpha.shape) / COARSE_LONG_PX))) + 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,11 +33,10 @@ PLANES = 5
 BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
 #: What the chooser sees of a pixel, and its shares, twice.
 CHOOSE_BYTES_BY_PIXEL = 4 * (INPUT_PLANES + 2 * CANDIDATES)
-#: Host bytes by pixel that taking a crop apart, what cleaning the inverse takes more, and filling a crop take
-#: with the network's planes. Source: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a
-#: mark of two tints all over, 269 for the first two together, 128.
+#: Host bytes by pixel that taking a crop apart and filling one take with the network's planes. Source:
+#: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a mark of two tints all over, 128.
+#: Cleaning the inverse of a compressed file takes no more.
 SEPARATE_BYTES_BY_PIXEL = 250
-CLEAN_BYTES_BY_PIXEL = 40
 FILL_BYTES_BY_PIXEL = 140
 
 
@@ -163,8 +162,7 @@ class NetworkRemover:
         )
 
     def _take_apart(self, crop: Crop, planes: FloatArray, attempt: Attempt) -> Removal | Exception:
-        cleaning = 0 if crop.quantisation is None else CLEAN_BYTES_BY_PIXEL
-        nbytes = (SEPARATE_BYTES_BY_PIXEL + cleaning) * crop.mask.size
+        nbytes = SEPARATE_BYTES_BY_PIXEL * crop.mask.size
         found = run_alone(attempt, "separate", nbytes, lambda: find_candidates(crop, _read(planes)))
         if isinstance(found, Exception):
             return found

@@ -10,10 +10,11 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cleanplate.remove.gradients import FREEDOM
 from cleanplate.remove.shrinkage import TO_RGB
-from cleanplate.structures import BoolArray, FloatArray
+from cleanplate.structures import FloatArray
 
 CHANNELS = 3
 #: The t's scale over the mean absolute gradient near by. Source: marked validation photographs, JPEG 92.
@@ -38,8 +39,9 @@ NOISE = 0.008
 class Sight:
     """A picture and the mark on it, of one size, both in luma and two colour differences.
 
-    added: (h, w, 3), opacity times colour. stored: (h, w), the opacity as the colour differences have it:
-    they may have been stored at half the resolution (see `halving`).
+    light, added: (3, h, w), the picture and opacity times colour. plain: (3, h, w), the picture softened
+    (see `soften`). alpha, stored: (h, w), the opacity, and as the colour differences have it: they may have
+    been stored at half the resolution (see `halving`). scale: (h, w), of the gradients near by.
 
     Looked at are pairs of pixels `SPAN_PX` apart between which the mark's outline runs: how steep the
     photograph is inside the mark against its surroundings says less of the opacity than it seems to. All is
@@ -47,57 +49,82 @@ class Sight:
     """
 
     light: FloatArray
+    plain: FloatArray
     added: FloatArray
     alpha: FloatArray
     stored: FloatArray
     scale: FloatArray
 
     @cached_property
-    def _outlines(self) -> tuple[BoolArray, ...]:
+    def _pairs(self) -> NDArray[np.intp]:
+        """(2, n): where in a plane laid flat the first and the second pixel of each pair are."""
         soft = _soften(self.alpha)
         least = OUTLINE * max(1e-6, float(soft.max()))
-        return tuple(np.abs(_second(soft, s) - _first(soft, s)) > least for s in SHIFTS)
+        width, pairs = soft.shape[1], []
+        for down, right in SHIFTS:
+            rise = soft[down:, right:] - soft[: soft.shape[0] - down, : width - right]
+            row, column = np.nonzero(np.abs(rise) > least)
+            pairs.append(np.stack([row * width + column, (row + down) * width + column + right]))
+        return np.concatenate(pairs, axis=1)
 
     @cached_property
-    def _spreads(self) -> tuple[FloatArray, ...]:
-        sums = (_second(self.scale, s) + _first(self.scale, s) for s in SHIFTS)
-        pairs = zip(sums, self._outlines, strict=True)
-        return tuple((SCALE * SPAN_SCALE * 0.5 * both[outline]) ** 2 for both, outline in pairs)
+    def _spread(self) -> FloatArray:
+        one, other = self._look_at(self.scale)
+        return np.asarray((SCALE * SPAN_SCALE * 0.5 * (one + other)) ** 2, np.float32)
 
     @property
     def count(self) -> int:
         """How many pairs there are."""
-        return int(sum(np.count_nonzero(outline) for outline in self._outlines))
+        return int(self._pairs.shape[1])
+
+    @cached_property
+    def unmarked(self) -> float:
+        """What `rate` says where there is no mark."""
+        return self._sum([self._step(plane) for plane in self.plain], 2.0, 1.0)
 
     def rate(self, factor: float) -> float:
         """The negative log-likelihood of the photograph behind, up to a constant."""
         factor = min(factor, MOST_OPACITY / max(1e-6, float(self.alpha.max()))) if factor > 1 else factor
-        growths = np.stack([_grow(self.alpha, factor), *2 * [_grow(self.stored, factor)]], axis=2)
-        behind = _soften((self.light - np.float32(factor) * self.added) * growths) @ TO_RGB.T
-        grown = _soften(np.exp(np.log(growths).mean(axis=2)))
-        total = 0.0
-        for shift, outline, spread in zip(SHIFTS, self._outlines, self._spreads, strict=True):
-            step = _second(behind, shift)[outline] - _first(behind, shift)[outline]
-            one, other = _first(grown, shift)[outline], _second(grown, shift)[outline]
-            noisy = spread + np.float32(NOISE**2) * (one * one + other * other)
-            cost = (FREEDOM + CHANNELS) / 2 * np.log(FREEDOM * noisy + (step * step).sum(axis=1))
-            cost -= FREEDOM / 2 * np.log(noisy) + CHANNELS / 2 * np.log(one * other)
-            total += float(cost.sum())
-        return total
+        growth = _grow(self.alpha, factor)
+        stored = growth if self.stored is self.alpha else _grow(self.stored, factor)
+        steps = []
+        for light, added, grown in zip(self.light, self.added, (growth, stored, stored), strict=True):
+            behind = added * np.float32(-factor)
+            behind += light
+            behind *= grown
+            steps.append(self._step(_soften(behind)))
+        mean = growth if stored is growth else np.exp(np.log(growth * stored * stored) / CHANNELS)
+        one, other = self._look_at(_soften(mean))
+        return self._sum(steps, one * one + other * other, one * other)
 
+    def _look_at(self, plane: FloatArray) -> FloatArray:
+        return plane.ravel()[self._pairs]
 
-def _first(plane: FloatArray, shift: tuple[int, int]) -> FloatArray:
-    return plane[: plane.shape[0] - shift[0], : plane.shape[1] - shift[1]]
+    def _step(self, plane: FloatArray) -> FloatArray:
+        one, other = self._look_at(plane)
+        return np.asarray(other - one, np.float32)
 
-
-def _second(plane: FloatArray, shift: tuple[int, int]) -> FloatArray:
-    return plane[shift[0] :, shift[1] :]
+    def _sum(
+        self, steps: list[FloatArray], squares: FloatArray | float, product: FloatArray | float
+    ) -> float:
+        """Of all pairs, from their steps (luma and colour differences) and what they grew by."""
+        noisy = self._spread + np.float32(NOISE**2) * squares
+        squared = np.square(np.tensordot(TO_RGB, np.stack(steps), 1)).sum(axis=0)
+        spread = FREEDOM * noisy + squared
+        cost = FREEDOM / 2 * np.log(spread / noisy) + CHANNELS / 2 * np.log(spread / product)
+        return float(cost.sum())
 
 
 def _soften(plane: FloatArray) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), SOFT_PX), np.float32)
 
 
+def soften(planes: FloatArray) -> FloatArray:
+    """(n, h, w): each of the planes as it is compared."""
+    return np.stack([_soften(plane) for plane in planes])
+
+
 def _grow(alpha: FloatArray, factor: float) -> FloatArray:
     """What an inverse multiplies by."""
-    return np.asarray(1 / (1 - np.minimum(alpha * np.float32(factor), np.float32(MOST_OPACITY))), np.float32)
+    kept = np.minimum(alpha * np.float32(factor), np.float32(MOST_OPACITY))
+    return np.asarray(np.reciprocal(np.subtract(1, kept, out=kept), out=kept), np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, cached_property, partial
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from cleanplate.remove.gradients import measure_scale
 from cleanplate.remove.halving import Halving
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.shrinkage import TO_YCC
-from cleanplate.remove.sight import MOST_OPACITY, Sight
+from cleanplate.remove.sight import MOST_OPACITY, Sight, soften
 from cleanplate.structures import Box, FloatArray, Mark, Placement
 
 #: What is looked at round the mark.
@@ -51,9 +51,15 @@ LEAST_EVIDENCE = 0.45
 CLEAR_DEVIATIONS, LEAST_SUPPORT = 9.0, 0.05
 #: Steps to a better place that are taken at most, for each size of step.
 MOST_STEPS = 6
+#: Parts of a pixel that a mark between pixels is moved by, and the one that tells whether it may be one.
+STEPS, CLOSE_STEP = (0.5, 0.25, 0.12), 0.25
 #: A scale that is not exactly one may be settled.
 SCALE_UNSURE = 1e-6
 GOLDEN = 0.618034
+#: Factors so near to each other rate as a parabola.
+CLOSE_FACTOR = 0.01
+#: Parabolas that are laid at most.
+MOST_PARABOLAS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,9 @@ def lay_under(crop: FloatArray, mark: Mark) -> FloatArray:
     if scene is None or fit is None or not fit.is_there:
         return crop
     place = Placement(0, 0, 1 + SCALE_UNSURE)
-    for step in (0.5, 0.25, 0.12):
-        place, _ = _walk(scene, place, fit.factor, partial(_step_between, step=step))
+    rate = cache(partial(scene.rate, factor=fit.factor))
+    for step in STEPS:
+        place, _ = _walk(rate, place, partial(_step_between, mark, step=step))
     right, down = (start + 0.5 * place.scale - 0.5 for start in (place.left, place.top))
     affine = np.array([[place.scale, 0, right], [0, place.scale, down]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -129,12 +136,13 @@ def scale_opacity(mark: Mark, factor: float) -> Mark:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """The photograph round a mark. box: where it was cut; scale: (h, w), the gradients near by.
+    """The photograph round a mark. light: (3, h, w), its luma and colour differences. box: where it was cut.
 
-    shrink: what both are shrunk by where the mark is large. halved: how its colours were stored.
+    scale: (h, w), the gradients near by. shrink: what all are shrunk by where the mark is large. halved: how
+    its colours were stored.
     """
 
-    rgb: FloatArray
+    light: FloatArray
     box: Box
     scale: FloatArray
     mark: Mark
@@ -157,27 +165,31 @@ class _Scene:
         crop = np.ascontiguousarray(rgb[box.slices])
         shrink = float(min(1.0, np.sqrt(MOST_PIXELS / mask.size)))
         crop, mask = _shrink(crop, shrink), _shrink(mask.astype(np.float32), shrink) > LEAST_OPACITY
-        return cls(crop, box, measure_scale(crop, dilate(mask, 2)), mark, shrink, halved)
+        light = _split(np.asarray(cv2.transform(crop, TO_YCC), np.float32))
+        return cls(light, box, measure_scale(crop, dilate(mask, 2)), mark, shrink, halved)
+
+    @cached_property
+    def plain(self) -> FloatArray:
+        """(3, h, w): `light` as it is compared where there is no mark."""
+        return soften(self.light)
 
     def fit_factor(self, placement: Placement) -> Fit | None:
         """The best factor at a place."""
         sight = self.look(placement)
         if sight is None:
             return None
-
-        estimated = self.mark.kind in (ESTIMATED, FIXED_SIZE)
+        see, estimated = cache(sight.rate), self.mark.kind in (ESTIMATED, FIXED_SIZE)
 
         def rate(factor: float) -> float:
-            return sight.rate(factor) + PIXELS_AS_ONE * _doubt(factor, estimated=estimated)
+            return see(factor) + PIXELS_AS_ONE * _doubt(factor, estimated=estimated)
 
-        grid = np.geomspace(LEAST_FACTOR, MOST_FACTOR, 12)
-        rated = [rate(float(factor)) for factor in grid]
-        at = int(np.argmin(rated))
-        low, high = grid[max(0, at - 1)], grid[min(len(grid) - 1, at + 1)]
-        factor, _ = min(
-            (_minimise(rate, float(low), float(high), 0.004), (1.0, rate(1.0))), key=lambda found: found[1]
-        )
-        return Fit(placement, factor, (sight.rate(0.0) - sight.rate(factor)) / sight.count)
+        grid = [float(factor) for factor in np.geomspace(LEAST_FACTOR, MOST_FACTOR, 12)]
+        rated = [rate(factor) for factor in grid]
+        at = min(max(int(np.argmin(rated)), 1), len(grid) - 2)
+        near = [(grid[place], rated[place]) for place in (at - 1, at, at + 1)]
+        found = (_minimise(rate, near, CLOSE_FACTOR), (1.0, rate(1.0)))
+        factor, _ = min(found, key=lambda found: found[1])
+        return Fit(placement, factor, (sight.unmarked - see(factor)) / sight.count)
 
     def look(self, placement: Placement) -> Sight | None:
         """The scene under the mark at a place; None where the mark has no outline in it."""
@@ -187,35 +199,49 @@ class _Scene:
             return None
         shape, inner = placed
         layers = np.zeros((self.box.height, self.box.width, 4), np.float32)
-        layers[inner.slices] = np.dstack([shape.rgb * shape.alpha[..., None] @ TO_YCC.T, shape.alpha])
+        layers[inner.slices][..., :3] = cv2.transform(shape.rgb * shape.alpha[..., None], TO_YCC)
+        layers[inner.slices][..., 3] = shape.alpha
         halving = Halving(self.halved, self.box.left, self.box.top)
-        alpha, (blue, red, stored) = layers[..., 3], np.moveaxis(halving.store(layers[..., 1:]), 2, 0)
-        added = _shrink(np.dstack([layers[..., 0], blue, red]), self.shrink)
-        alpha, stored = (_shrink(np.ascontiguousarray(plane), self.shrink) for plane in (alpha, stored))
-        sight = Sight(self.rgb @ TO_YCC.T, added, alpha, stored, self.scale)
+        luma, alpha = (_shrink(np.ascontiguousarray(layers[..., at]), self.shrink) for at in (0, 3))
+        rest = halving.store(layers[..., 1:]) if any(self.halved) else layers[..., 1:]
+        blue, red, stored = _split(_shrink(np.ascontiguousarray(rest), self.shrink))
+        if not any(self.halved):
+            stored = alpha
+        added = np.stack([luma, blue, red])
+        sight = Sight(self.light, self.plain, added, alpha, stored, self.scale)
         return sight if sight.count > 0 else None
+
+    def rate(self, placement: Placement, factor: float) -> float:
+        """What a place costs against there being no mark, a pair of pixels."""
+        sight = self.look(placement)
+        return float("inf") if sight is None else (sight.rate(factor) - sight.unmarked) / sight.count
 
 
 def _settle(scene: _Scene, best: Fit) -> Placement:
-    """The place near by that explains most: at whole pixels and in a whole size, or between them."""
-    whole = _walk(scene, _round(scene.mark, best.placement), best.factor, _step_whole)
-    between = (best.placement, _rate_place(scene, best.placement, best.factor))
-    for step in (0.5, 0.25, 0.12):
-        between = _walk(scene, between[0], best.factor, partial(_step_between, step=step))
+    """The place near by that explains most: at whole pixels and in a whole size, or between them.
+
+    Most marks lie at whole pixels: where no step by part of one explains more, none further off is tried.
+    """
+    rate, mark = cache(partial(scene.rate, factor=best.factor)), scene.mark
+    whole = _walk(rate, _round(mark, best.placement), partial(_step_whole, mark))
+    if all(rate(near) >= whole[1] for near in _step_between(mark, whole[0], CLOSE_STEP)):
+        return whole[0]
+    between = (best.placement, rate(best.placement))
+    for step in STEPS:
+        between = _walk(rate, between[0], partial(_step_between, mark, step=step))
     return whole[0] if whole[1] <= between[1] else between[0]
 
 
 def _walk(
-    scene: _Scene, start: Placement, factor: float, list_steps: Callable[[Mark, Placement], list[Placement]]
+    rate: Callable[[Placement], float], start: Placement, list_steps: Callable[[Placement], list[Placement]]
 ) -> tuple[Placement, float]:
     """(place, cost) where no step explains more."""
-    place, cost = start, _rate_place(scene, start, factor)
+    place, cost = start, rate(start)
     for _ in range(MOST_STEPS):
-        rated = [(moved, _rate_place(scene, moved, factor)) for moved in list_steps(scene.mark, place)]
-        moved, least = min(rated, key=lambda step: step[1])
-        if least >= cost:
+        moved = min(list_steps(place), key=rate)
+        if rate(moved) >= cost:
             break
-        place, cost = moved, least
+        place, cost = moved, rate(moved)
     return place, cost
 
 
@@ -255,10 +281,9 @@ def _step_between(mark: Mark, place: Placement, step: float) -> list[Placement]:
     return steps
 
 
-def _rate_place(scene: _Scene, placement: Placement, factor: float) -> float:
-    """What a place costs against there being no mark, a pair of pixels."""
-    sight = scene.look(placement)
-    return float("inf") if sight is None else (sight.rate(factor) - sight.rate(0.0)) / sight.count
+def _split(planes: FloatArray) -> FloatArray:
+    """(n, h, w) of (h, w, n), each plane by itself in memory."""
+    return np.ascontiguousarray(np.moveaxis(planes, 2, 0), np.float32)
 
 
 def _shrink(plane: FloatArray, by: float) -> FloatArray:
@@ -296,9 +321,37 @@ def _doubt(factor: float, *, estimated: bool) -> float:
 
 
 def _minimise(
+    function: Callable[[float], float], near: list[tuple[float, float]], close: float
+) -> tuple[float, float]:
+    """(where a function of one hump is least, its value there), by parabolas, else by golden section.
+
+    near: three places in order and their values, between the outer two of which it lies. close: a parabola
+    through places so near to each other is believed.
+
+    >>> at, value = _minimise(lambda x: (x - 0.3) ** 2, [(0.0, 0.09), (0.5, 0.04), (1.0, 0.49)], 0.01)
+    >>> round(at, 4), round(value, 4)
+    (0.3, 0.0)
+    """
+    for _ in range(MOST_PARABOLAS):
+        (low, before), (middle, here), (high, after) = near
+        right, left = (middle - low) * (here - after), (middle - high) * (here - before)
+        if here > min(before, after) or right == left:
+            break
+        at = middle - 0.5 * ((middle - low) * right - (middle - high) * left) / (right - left)
+        if high - low <= 4 * close:
+            return min((at, function(at)), near[1], key=lambda found: found[1])
+        if abs(at - middle) < close:  # what is seen from afar is no parabola: look on the farther side
+            at = middle + (close if high - middle > middle - low else -close)
+        near = sorted([*near, (at, function(at))])
+        best = min((1, 2), key=lambda place: near[place][1])
+        near = near[best - 1 : best + 2]
+    return _section(function, near[0][0], near[2][0], close / 4)
+
+
+def _section(
     function: Callable[[float], float], low: float, high: float, tolerance: float
 ) -> tuple[float, float]:
-    """(where a function of one hump is least, its value there), by golden section."""
+    """The same between two places, by golden section."""
     inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
     values = [function(x) for x in inner]
     while high - low > tolerance:
