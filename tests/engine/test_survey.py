@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from cleanplate.detect.mask import detect_from_probability
-from cleanplate.engine.survey import SharedMark, find_shared_mark
+from cleanplate.engine.survey import SharedMark, find_shared_mark, see_alike
 from cleanplate.images.read import read
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.marks.sample import encode_jpeg
 from cleanplate.models.request import plainly
 from cleanplate.structures import Detection, FloatArray, Photo
-from tests.engine.sharing import draw_mark, write_folder
+from tests.engine.sharing import draw_mark, find_place, write_folder
 
 
 def read_photo(path: Path) -> Photo | None:
@@ -72,6 +72,44 @@ def test_a_mark_that_lies_anywhere_may_show_in_its_colour_alone(tmp_path: Path) 
     found = find(tmp_path, look_at_the_corner)
     assert found is not None
     assert found.sharing >= 8
+
+
+def look_where_it_is(photos: Sequence[Photo]) -> list[Detection | None]:
+    """Sees the mark of `write_folder` on every second photograph, and on no pieces of them."""
+    shape, (left, top) = draw_mark().alpha, find_place(draw_mark())
+    found: list[Detection | None] = []
+    for photo in photos:
+        probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
+        if photo.asked_again and int(photo.path.stem) % 2 == 0:
+            probability[top : top + shape.shape[0], left : left + shape.shape[1]] = shape > 0.1
+        found.append(detect_from_probability(probability))
+    return found
+
+
+def test_a_mark_that_gradients_do_not_show_is_worked_out_where_the_finder_sees_it(tmp_path: Path) -> None:
+    write_folder(tmp_path, 8, mark=draw_mark(0.5, (0.5, 0.5, 0.5)))
+    assert find(tmp_path) is None
+    found = find(tmp_path, look_where_it_is)
+    assert found is not None
+    assert found.mark.photographs == found.sharing >= 6
+
+
+def test_what_the_finder_sees_at_one_place_in_several_pieces_is_part_of_the_mark() -> None:
+    pieces = [np.zeros((40, 60, 3), np.uint8)] * 12
+
+    def look(photos: Sequence[Photo]) -> list[Detection | None]:
+        found: list[Detection | None] = []
+        for at, photo in enumerate(photos):
+            probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
+            probability[10:20, 10:50] = at < 2
+            probability[30:38, at * 7 : at * 7 + 6] = 1
+            found.append(detect_from_probability(probability))
+        return [*found[:-1], None]
+
+    seen = see_alike(pieces, look)
+    assert seen[15, 30]
+    assert not seen[34].any()
+    assert not see_alike(pieces, look_nowhere).any()
 
 
 def test_the_finder_is_shown_photographs_as_the_run_shows_them(tmp_path: Path) -> None:
@@ -147,6 +185,7 @@ def test_one_scene_over_and_over_is_no_mark(tmp_path: Path) -> None:
     one.unlink()
     (tmp_path / "one").rmdir()
     assert find(tmp_path) is None
+    assert find(tmp_path, look_at_the_corner) is None
 
 
 def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from cleanplate.errors import UsageError
 from cleanplate.marks import read_mark, write_mark
@@ -58,6 +58,15 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", [FIXED_SIZE, ESTIMATED])
 def test_what_is_known_of_an_estimated_mark_is_kept_in_its_file(tmp_path, kind):
-    mark = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind)
+    mark = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind, photographs=24)
     write_mark(mark, tmp_path / "mark.png")
-    assert read_mark(tmp_path / "mark.png").kind == kind
+    kept = read_mark(tmp_path / "mark.png")
+    assert (kept.kind, kept.photographs) == (kind, 24)
+
+
+@pytest.mark.parametrize("said", ["", "-3", "many", "9" * 5000])
+def test_a_number_of_photographs_that_is_none_is_not_known(tmp_path, said):
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("cleanplate photographs", said)
+    Image.new("RGBA", (4, 4), (9, 9, 9, 99)).save(tmp_path / "mark.png", pnginfo=notes)
+    assert read_mark(tmp_path / "mark.png").photographs == 0

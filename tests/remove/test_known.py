@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanplate.marks.composite import PlacedMark, composite
+from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
+from cleanplate.remove.inpaint import dilate, fill_with_membrane
 from cleanplate.remove.known import ROUNDING_NOISE, remove_known
 from cleanplate.structures import FloatArray, Mark
 from tests.remove.scenes import letters, photograph
@@ -98,3 +100,18 @@ def test_a_transparent_mark_changes_nothing() -> None:
     behind, changed = remove_known(clean, _mark(0.0, (1.0, 1.0, 1.0)))
     assert not changed.any()
     assert (behind == clean).all()
+
+
+def test_an_estimate_from_few_photographs_leans_on_the_fill() -> None:
+    mark = replace(_mark(0.5, (1.0, 1.0, 1.0)), kind=FIXED_SIZE)
+    noise = np.random.default_rng(2).standard_normal((120, 200, 3))
+    clean = np.clip(0.3 + 0.03 * noise, 0, 1).astype(np.float32)
+    marked, _, _ = composite(clean, [PlacedMark(mark, 0, 0)])
+    behind = [remove_known(marked, replace(mark, photographs=count))[0] for count in (7, 60, 0)]
+    fill = fill_with_membrane(marked, dilate(mark.alpha > 0, 1))
+    few, many, unknown = (_error(result, fill, mark) for result in behind)
+    assert few < 0.8 * many
+    assert many > 0.98 * unknown
+    smooth = np.full((120, 200, 3), 0.3, np.float32)
+    marked, _, _ = composite(smooth, [PlacedMark(mark, 0, 0)])
+    assert np.abs(remove_known(marked, replace(mark, photographs=7))[0] - smooth).max() < 1 / 255

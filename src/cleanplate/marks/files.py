@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_mark(path: Path) -> Mark:
         alpha=np.ascontiguousarray(rgba[..., 3]),
         rgb=np.ascontiguousarray(rgba[..., :3]),
         kind=note if note in (FIXED_SIZE, ESTIMATED) else "given",
-        photographs=int(photographs) if photographs.isascii() and photographs.isdigit() else 0,
+        photographs=int(photographs) if re.fullmatch("[0-9]{1,9}", photographs) else 0,
     )
 
 
