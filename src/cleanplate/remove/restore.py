@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,13 @@ WINDOW_PX = 512
 OVERLAP_PX = 64
 #: Planes taken from the network: matte, opacity, background.
 PLANES = 5
+#: How unsure the matte m may be on a window, the sum of m (1 - m) over that of m, before the network is asked
+#: again, with the window mirrored and upside down, and the mean taken. Source: 177 marked validation triples
+#: (restorer-4): repaired 71.8 % and 24.13 dB inside without, 73.4 and 24.25 with always, 74.0 and 24.24 from
+#: 0.2 on (half of the photographs), 74.0 and 24.22 from 0.33 on.
+MOST_UNSURE = 0.25
+#: What a window is mirrored along: rows, columns.
+MIRRORED = (0, 1)
 BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
 #: What the chooser sees of a pixel, and its shares, twice.
 CHOOSE_BYTES_BY_PIXEL = 4 * (INPUT_PLANES + 2 * CANDIDATES)
@@ -42,16 +49,22 @@ FILL_BYTES_BY_PIXEL = 140
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A piece of a crop: the crop, its place among the others, the box in it."""
+    """A piece of a crop: the crop, its place among the others, the box in it; mirrored: along which axis."""
 
     crop: Crop
     place: int
     box: Box
+    mirrored: int | None = None
 
     @property
     def layers(self) -> tuple[FloatArray, FloatArray]:
         """What the network sees, (h, w, 3) and (h, w): picture and the finder's probability."""
-        return self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
+        rgb, probability = self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
+        return self.mirror(rgb), self.mirror(probability)
+
+    def mirror(self, plane: FloatArray) -> FloatArray:
+        """What is seen of a plane, and of what is seen the plane."""
+        return plane if self.mirrored is None else np.ascontiguousarray(np.flip(plane, self.mirrored))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +97,7 @@ class NetworkRemover:
         failures: dict[int, Exception] = {}
         blends = [TileBlend((*crop.mask.shape, PLANES), overlap=OVERLAP_PX) for crop in crops]
         for shape, group in self._sort_by_shape(crops).items():
-            answers = attempt(self._ask(group, shape))
+            answers = self._answer(group, shape, attempt)
             for window, planes in zip(group, answers, strict=True):
                 if isinstance(planes, Exception):
                     failures[window.place] = planes
@@ -95,6 +108,28 @@ class NetworkRemover:
             for place, crop in enumerate(crops)
         ]
         return removals if self.filler is None else refill(crops, removals, self.filler, attempt)
+
+    def _answer(
+        self, group: Sequence[_Window], shape: tuple[int, int], attempt: Attempt
+    ) -> list[FloatArray | Exception]:
+        """What the network says of each window, where it is unsure the mean of what it says when asked again.
+
+        Where it cannot be asked again the first answer stays.
+        """
+        first = attempt(self._ask(group, shape))
+        answers: list[FloatArray | Exception] = [*first]
+        unsure = [at for at, planes in enumerate(answers) if _is_unsure(planes)]
+        again = [(at, replace(group[at], mirrored=axis)) for at in unsure for axis in MIRRORED]
+        said: dict[int, list[FloatArray]] = defaultdict(list)
+        if again:
+            second = attempt(self._ask([window for _, window in again], shape))
+            for (at, window), planes in zip(again, second, strict=True):
+                said[at] += [] if isinstance(planes, Exception) else [window.mirror(planes)]
+        for at, others in said.items():
+            own = answers[at]
+            if not isinstance(own, Exception):
+                answers[at] = np.asarray(np.mean([own, *others], axis=0), np.float32)
+        return answers
 
     def _sort_by_shape(self, crops: Sequence[Crop]) -> dict[tuple[int, int], list[_Window]]:
         """All crops' windows, by the size at which the network sees them."""
@@ -204,6 +239,14 @@ class NetworkRemover:
     def _share(self, pieces: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         with torch.no_grad(), stage_batch(pieces, *shape, device=self.device) as batch:
             return fetch_batch(call_alike(self.chooser, batch), [layers[0].shape[:2] for layers in pieces])
+
+
+def _is_unsure(planes: FloatArray | Exception) -> bool:
+    """Whether much of a window's matte is neither mark nor none."""
+    if isinstance(planes, Exception):
+        return False
+    matte = planes[..., 0]
+    return float((matte * (1 - matte)).sum()) > MOST_UNSURE * float(matte.sum())
 
 
 def _read(planes: FloatArray) -> Prediction:
