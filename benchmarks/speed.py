@@ -137,7 +137,6 @@ def watch(clock: Clock, pipeline: Any) -> Iterator[None]:
         (type(pipeline.detector), "detect", "look (finder)"),
         (type(pipeline.remover), "remove", "remove (restorer)"),
         (candidates, "separate", "    fit, invert"),
-        (steps, "cut_crops", "cut crops"),
         (steps, "paste", "paste"),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
@@ -172,7 +171,7 @@ def print_table(clocks: list[Clock], done: Repair, threads: int) -> None:
         f"{WIDTH} x {HEIGHT}, mark of {MARK_SHARE:.0%}, {done.rounds} round(s), {threads} threads, "
         f"{len(clocks)} repairs, load of the machine {load:.1f}\n"
     )
-    names = ["look (finder)", "  finder network", "cut crops", "remove (restorer)", "  restorer network"]
+    names = ["look (finder)", "  finder network", "remove (restorer)", "  restorer network"]
     names += ["  candidates", "    fit, invert", "  chooser network", "paste", "whole repair"]
     print(f"{'':<22} {'calls':>5} {'wall, ms':>9} {'processor, ms':>14}")
     for name in names:

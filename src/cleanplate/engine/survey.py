@@ -148,6 +148,13 @@ class _Gatherer:
 
     def gather_all(self, paths: Sequence[Path]) -> _Pieces | None:
         """The pieces of enough photographs; None where too few carry the mark, or it was stopped."""
+        pieces = self._gather_enough(paths)
+        if pieces is None:
+            return None
+        mask = pieces.mask | see_alike(pieces.crops, self.look)
+        return replace(pieces, mask=mask) if mask.any() else None
+
+    def _gather_enough(self, paths: Sequence[Path]) -> _Pieces | None:
         first = spread_evenly(paths, FIRST_LOOK)
         pieces = self._gather(first)
         for _ in range(MOST_GROWTHS):
@@ -186,8 +193,7 @@ class _Gatherer:
         laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
         if len(laid.crops) < LEAST_SHARING:
             return None
-        mask = laid.mask | see_alike(laid.crops, self.look)
-        return _Pieces(laid.crops, mask, looked_at, laid.is_cut, laid.halved) if mask.any() else None
+        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved)
 
     def _cut(self, photo: Photo, place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
