@@ -179,12 +179,14 @@ class Mark:
     rgb: (h, w, 3) float32 in [0, 1].
     kind: what was drawn ("text", "logo", "stamp", "tiled") or "estimated", "given".
     photographs: from how many it was worked out; 0: from none, or that is not known.
+    place: (left, top, width, height): its corner on most photographs of that size; None: not known.
     """
 
     alpha: FloatArray
     rgb: FloatArray
     kind: str = "given"
     photographs: int = 0
+    place: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

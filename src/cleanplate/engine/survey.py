@@ -7,6 +7,7 @@ the mark too, and the mark is estimated. It must explain the photographs that it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,8 +40,9 @@ from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_ma
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.models.request import Attempt
+from cleanplate.pipeline.known import KnownMarks
 from cleanplate.remove.inpaint import dilate
-from cleanplate.structures import BoolArray, Mark, Photo
+from cleanplate.structures import BoolArray, Mark, Photo, Placement
 
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
@@ -54,6 +56,8 @@ MOST_CROSSED = 0.05
 #: Pieces that the finder is shown. Source: of 14 folders of 8 and 24 photographs it sees more than outlines
 #: show in one, where on four of seven photographs the mark's lettering is as light as what is behind it.
 SHOWN = 8
+#: So many photographs, and half of those that show the mark, must have it at one place for that to be its own.
+FEWEST_AT_PLACE = 3
 #: What it sees reaches so far beyond.
 SEEN_EDGE_PX = 4
 
@@ -113,7 +117,25 @@ def _follow(
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
     trimmed, _, _ = trim_mark(replace(mark, kind=kind))
+    if kind == FIXED_SIZE:
+        trimmed = replace(trimmed, place=find_usual_place(trimmed, paths, read, attempt))
     return SharedMark(trimmed, pieces.looked_at, len(pieces.crops))
+
+
+def find_usual_place(
+    mark: Mark, paths: Sequence[Path], read: ReadPhoto, attempt: Attempt
+) -> tuple[int, int, int, int] | None:
+    """(left, top, width, height): where most photographs of one size have the mark, of those that show it."""
+    known, places = KnownMarks((mark,)), Counter[tuple[int, int, int, int]]()
+    for path in spread_evenly(paths, FIRST_LOOK):
+        photo = read(path)
+        (found,) = known.locate([photo], attempt) if photo is not None else (None,)
+        if photo is not None and isinstance(found, Placement):
+            places[round(found.left), round(found.top), photo.width, photo.height] += 1
+    if not places:
+        return None
+    ((place, count),) = places.most_common(1)
+    return place if count >= max(FEWEST_AT_PLACE, places.total() / 2) else None
 
 
 @dataclass(frozen=True, eq=False)

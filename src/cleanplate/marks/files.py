@@ -19,6 +19,8 @@ ESTIMATED = "estimated"
 _NOTE = "cleanplate"
 #: Under this name a file says from how many photographs its mark was worked out.
 _PHOTOGRAPHS_NOTE = "cleanplate photographs"
+#: And under this one where it lies on photographs of which size: left, top, width, height.
+_PLACE_NOTE = "cleanplate place"
 
 
 def read_mark(path: Path) -> Mark:
@@ -30,6 +32,7 @@ def read_mark(path: Path) -> Mark:
         with Image.open(path) as picture:
             note = picture.info.get(_NOTE)
             photographs = str(picture.info.get(_PHOTOGRAPHS_NOTE, ""))
+            place = str(picture.info.get(_PLACE_NOTE, ""))
             has_alpha = "A" in picture.getbands() or "transparency" in picture.info
             rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
     except (OSError, UnidentifiedImageError) as exc:
@@ -43,7 +46,15 @@ def read_mark(path: Path) -> Mark:
         rgb=np.ascontiguousarray(rgba[..., :3]),
         kind=note if note in (FIXED_SIZE, ESTIMATED) else "given",
         photographs=int(photographs) if re.fullmatch("[0-9]{1,9}", photographs) else 0,
+        place=_read_place(place),
     )
+
+
+def _read_place(said: str) -> tuple[int, int, int, int] | None:
+    if not re.fullmatch("-?[0-9]{1,9} -?[0-9]{1,9} [0-9]{1,9} [0-9]{1,9}", said):
+        return None
+    left, top, width, height = (int(number) for number in said.split())
+    return left, top, width, height
 
 
 def write_mark(mark: Mark, path: Path) -> None:
@@ -59,6 +70,8 @@ def encode_mark(mark: Mark) -> bytes:
         notes.add_text(_NOTE, mark.kind)
     if mark.photographs:
         notes.add_text(_PHOTOGRAPHS_NOTE, str(mark.photographs))
+    if mark.place is not None:
+        notes.add_text(_PLACE_NOTE, " ".join(str(number) for number in mark.place))
     stream = io.BytesIO()
     picture = Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8))
     picture.save(stream, format="PNG", pnginfo=notes)

@@ -23,7 +23,7 @@ from cleanplate.remove.estimate import PIXEL_NOISE
 from cleanplate.remove.judge import compare_visibility
 from cleanplate.remove.known import OPAQUE, ROUNDING_NOISE, Noise, find_halved, remove_known
 from cleanplate.remove.shrinkage import spread_evenly
-from cleanplate.remove.stamped import Fit, fit_mark, scale_opacity
+from cleanplate.remove.stamped import CLEAR_DEVIATIONS, Fit, fit_mark, scale_opacity
 from cleanplate.structures import (
     BoolArray,
     Box,
@@ -49,6 +49,11 @@ SURE_EVIDENCE = 0.8
 #: from all others, all of it: on texture what is still to be seen is badly measured. Source: 7 folders of
 #: training photographs; all that the lower limit left alone were better inverted than as they came.
 MOST_VISIBLE, MOST_VISIBLE_CLEAR = 0.6, 1.0
+#: At the place where the other photographs have it a mark is there with this evidence, in nats a pixel of its
+#: outline, and no less of its opacity. Source: 200 validation photographs, coloured lettering and a logo at
+#: 0.45: of 160 that carry it 31 were not seen to, with 0.32 to 2.7 and factors from 0.95 on at the place; the
+#: 40 others have 0.02 at most, with 0.2.
+LEAST_AT_PLACE, LEAST_FACTOR_AT_PLACE = 0.15, 0.6
 CONTEXT_PX = 32
 #: Files in these formats keep pixels as they are.
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
@@ -93,7 +98,7 @@ class KnownMarks:
         """A checksum of the marks."""
         digest = hashlib.sha256()
         for mark in self.marks:
-            digest.update(repr((mark.alpha.shape, mark.photographs)).encode())
+            digest.update(repr((mark.alpha.shape, mark.photographs, mark.place)).encode())
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
@@ -114,6 +119,24 @@ class KnownMarks:
             )
         )
 
+    def locate(self, photos: Sequence[Photo], attempt: Attempt) -> list[Placement | Exception | None]:
+        """For each photograph where the first of the marks is surely seen; None where it is not."""
+        if not photos:
+            return []
+        return attempt(
+            Request(
+                stage="match",
+                network=None,
+                items=photos,
+                shape=lambda batch, _tile: (batch, 3, 8, 8),
+                run=lambda items, _tile: [self._locate(photo) for photo in items],
+                item_bytes=max(self._count_bytes(photo) for photo in photos),
+            )
+        )
+
+    def _locate(self, photo: Photo) -> Placement | None:
+        return locate_mark(_to_floats(photo), self.marks[0], guess_noise(photo))
+
     def _count_bytes(self, photo: Photo) -> int:
         """Host bytes that a photograph takes at most."""
         area = photo.width * photo.height
@@ -122,21 +145,30 @@ class KnownMarks:
         return int(BYTES_BY_PIXEL * area + BYTES_BY_MARKED_PIXEL * min(area, 2 * largest))
 
     def _take_off(self, photo: Photo) -> Taken | None:
-        peak = np.float32(np.iinfo(photo.rgb.dtype).max)
-        rgb = photo.rgb.astype(np.float32) / peak
+        rgb = _to_floats(photo)
         noise = guess_noise(photo)
         result = photo.rgb.copy()
         opacity = np.zeros(rgb.shape[:2], np.float32)
         regions: list[Region] = []
         for mark in self.marks:
+            others = len(regions)
             for placement in _find_places(rgb, mark, self.near):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
+                regions += [] if region is None else [region]
+            is_usual = mark.place is not None and mark.place[2:] == (photo.width, photo.height)
+            if is_usual and mark.place is not None and len(regions) == others:
+                region = _take_at_place(rgb, result, opacity, mark, mark.place, noise)
                 regions += [] if region is None else [region]
         if not regions:
             return None
         mask = opacity > 0
         detection = _describe(mask, tuple(region.box for region in regions))
         return Taken(result, replace(detection, notes=self.notes), tuple(regions))
+
+
+def _to_floats(photo: Photo) -> FloatArray:
+    """(H, W, 3) float32 in [0, 1]."""
+    return np.asarray(photo.rgb.astype(np.float32) / np.float32(np.iinfo(photo.rgb.dtype).max), np.float32)
 
 
 def locate_mark(rgb: FloatArray, mark: Mark, noise: Noise) -> Placement | None:
@@ -159,12 +191,35 @@ def _find_places(rgb: FloatArray, mark: Mark, near: Placement | None) -> list[Pl
     return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
 
 
+def _take_at_place(
+    rgb: FloatArray,
+    result: RgbArray,
+    opacity: FloatArray,
+    mark: Mark,
+    place: tuple[int, int, int, int],
+    noise: Noise,
+) -> Region | None:
+    """`_take_one` where the other photographs have the mark, if this one speaks for it there at all."""
+    placement = Placement(place[0], place[1], deviations=CLEAR_DEVIATIONS)
+    fit = fit_mark(rgb, mark, placement, find_halved(noise))
+    if fit is None or fit.evidence < LEAST_AT_PLACE or fit.factor < LEAST_FACTOR_AT_PLACE:
+        return None
+    return _take_fitted(rgb, result, opacity, mark, fit, noise)
+
+
 def _take_one(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
 ) -> Region | None:
     """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
     fit = fit_mark(rgb, mark, placement, find_halved(noise))
-    if fit is None or not fit.is_there:
+    return None if fit is None else _take_fitted(rgb, result, opacity, mark, fit, noise)
+
+
+def _take_fitted(
+    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, fit: Fit, noise: Noise
+) -> Region | None:
+    """The same of a mark whose place and opacity are settled."""
+    if not fit.is_there:
         return None
     sure = fit.evidence >= SURE_EVIDENCE
     placed = _lay(rgb.shape[0], rgb.shape[1], mark, fit)
