@@ -16,7 +16,7 @@ from cleanplate.marks.place import trim_mark
 from cleanplate.marks.sample import encode_jpeg
 from cleanplate.models.request import plainly
 from cleanplate.structures import Detection, FloatArray, Photo
-from tests.engine.sharing import draw_mark, find_place, write_folder
+from tests.engine.sharing import SIZE, draw_mark, find_place, write_folder
 
 
 def read_photo(path: Path) -> Photo | None:
@@ -48,6 +48,14 @@ def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> Non
     assert found.sharing >= 10
     assert found.mark.kind == FIXED_SIZE
     assert agrees(found, 0.55)
+    place, (left, top) = found.mark.place, find_place(draw_mark())
+    if grow_px:  # no two photographs have one size
+        assert place is None
+    else:
+        assert place is not None
+        assert abs(place[0] - left) <= 8
+        assert abs(place[1] - top) <= 8
+        assert place[2:] == (SIZE[1], SIZE[0])
 
 
 def look_at_the_corner(photos: Sequence[Photo]) -> list[Detection | None]:
@@ -64,6 +72,7 @@ def test_a_mark_that_lies_anywhere_is_worked_out_with_the_finders_help(tmp_path:
     found = find(tmp_path, look_at_the_corner)
     assert found is not None
     assert found.sharing >= 8
+    assert found.mark.place is None
 
 
 def test_a_mark_that_lies_anywhere_may_show_in_its_colour_alone(tmp_path: Path) -> None:

@@ -58,15 +58,19 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", [FIXED_SIZE, ESTIMATED])
 def test_what_is_known_of_an_estimated_mark_is_kept_in_its_file(tmp_path, kind):
-    mark = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind, photographs=24)
+    mark = Mark(
+        np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind, 24, (-3, 40, 480, 320)
+    )
     write_mark(mark, tmp_path / "mark.png")
     kept = read_mark(tmp_path / "mark.png")
-    assert (kept.kind, kept.photographs) == (kind, 24)
+    assert (kept.kind, kept.photographs, kept.place) == (kind, 24, (-3, 40, 480, 320))
 
 
 @pytest.mark.parametrize("said", ["", "-3", "many", "9" * 5000])
 def test_a_number_of_photographs_that_is_none_is_not_known(tmp_path, said):
     notes = PngImagePlugin.PngInfo()
     notes.add_text("cleanplate photographs", said)
+    notes.add_text("cleanplate place", f"{said} 1 2 3")
     Image.new("RGBA", (4, 4), (9, 9, 9, 99)).save(tmp_path / "mark.png", pnginfo=notes)
     assert read_mark(tmp_path / "mark.png").photographs == 0
+    assert read_mark(tmp_path / "mark.png").place is None or said == "-3"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import Attempt, Request, plainly
-from cleanplate.pipeline.known import KnownMarks
+from cleanplate.pipeline.known import KnownMarks, Taken
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.known import remove_known
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Detection, Mark, Method, Photo, Repair, Verdict
+from cleanplate.structures import Detection, Mark, Method, Photo, Placement, Repair, Verdict
 
 
 @dataclass
@@ -163,3 +163,29 @@ def test_what_the_marks_hold_is_part_of_the_fingerprint() -> None:
         MarkRepair(FindsNothing(), RemovesNothing(), known=KnownMarks((mark(o),))) for o in (0.5, 0.6)
     )
     assert len({bare.fingerprint, one.fingerprint, other.fingerprint}) == 3
+
+
+def test_a_mark_that_hardly_shows_is_taken_off_where_the_other_photographs_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known, photo = mark(0.4), marked(mark(0.4), quality=92)
+    bare = replace(photo, rgb=clean())
+    monkeypatch.setattr("cleanplate.pipeline.known._find_places", lambda *_: [])
+    at_place = replace(known, place=(140, 300, 512, 512))
+    (taken,) = KnownMarks((at_place,)).take_off([photo], plainly)
+    assert isinstance(taken, Taken)
+    assert masked_psnr(taken.rgb, clean(), inside(known)) > 29
+    assert KnownMarks((at_place,)).take_off([bare], plainly) == [None]
+    assert KnownMarks((known,)).take_off([photo], plainly) == [None]
+    elsewhere = replace(known, place=(140, 300, 512, 511))
+    assert KnownMarks((elsewhere,)).take_off([photo], plainly) == [None]
+    assert KnownMarks((at_place,)).fingerprint != KnownMarks((known,)).fingerprint
+
+
+def test_where_a_mark_is_can_be_asked_without_taking_it_off() -> None:
+    known = mark(0.5)
+    found, none = KnownMarks((known,)).locate([marked(known), replace(marked(known), rgb=clean())], plainly)
+    assert isinstance(found, Placement)
+    assert (round(found.left), round(found.top)) == (140, 300)
+    assert none is None
+    assert KnownMarks((known,)).locate([], plainly) == []
