@@ -170,11 +170,16 @@ class _Gatherer:
 
     def gather_all(self, paths: Sequence[Path]) -> _Pieces | None:
         """The pieces of enough photographs; None where too few carry the mark, or it was stopped."""
-        pieces = self._gather_enough(paths)
-        if pieces is None:
-            return None
-        mask = pieces.mask | see_alike(pieces.crops, self.look)
-        return replace(pieces, mask=mask) if mask.any() else None
+        for _ in range(1 + MOST_GROWTHS):
+            pieces = self._gather_enough(paths)
+            if pieces is None:
+                return None
+            seen = replace(pieces, mask=pieces.mask | see_alike(pieces.crops, self.look))
+            at_edge = _touches_edge(seen.mask) and not _touches_edge(pieces.mask)
+            if not at_edge or seen.mask.size > self.largest_px:
+                break
+            self.margin_px *= 2  # outlines show a part of it only
+        return seen if seen.mask.any() else None
 
     def _gather_enough(self, paths: Sequence[Path]) -> _Pieces | None:
         first = spread_evenly(paths, FIRST_LOOK)
