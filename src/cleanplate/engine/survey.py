@@ -118,17 +118,21 @@ def _follow(
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
     trimmed, _, _ = trim_mark(replace(mark, kind=kind))
     if kind == FIXED_SIZE:
-        trimmed = replace(trimmed, place=find_usual_place(trimmed, paths, read, attempt))
+        trimmed = replace(trimmed, place=find_usual_place(trimmed, paths, read, attempt, is_stopping))
     return SharedMark(trimmed, pieces.looked_at, len(pieces.crops))
 
 
 def find_usual_place(
-    mark: Mark, paths: Sequence[Path], read: ReadPhoto, attempt: Attempt
+    mark: Mark,
+    paths: Sequence[Path],
+    read: ReadPhoto,
+    attempt: Attempt,
+    is_stopping: Callable[[], bool],
 ) -> tuple[int, int, int, int] | None:
     """(left, top, width, height): where most photographs of one size have the mark, of those that show it."""
     known, places = KnownMarks((mark,)), Counter[tuple[int, int, int, int]]()
     for path in spread_evenly(paths, FIRST_LOOK):
-        photo = read(path)
+        photo = None if is_stopping() else read(path)
         (found,) = known.locate([photo], attempt) if photo is not None else (None,)
         if photo is not None and isinstance(found, Placement):
             places[round(found.left), round(found.top), photo.width, photo.height] += 1

@@ -8,8 +8,9 @@ photograph without the mark, or on which the inverse would be seen, goes the ord
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -62,6 +63,9 @@ LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 BYTES_BY_PIXEL, BYTES_BY_MARKED_PIXEL = 40, 110
 
 
+_Answer = TypeVar("_Answer")
+
+
 def guess_noise(photo: Photo) -> Noise:
     """What a photograph's pixels may be off by: rounding to levels alone, or that of its compression too."""
     if photo.path.suffix.lower() in LOSSLESS_SUFFIXES:
@@ -106,21 +110,16 @@ class KnownMarks:
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
-        if not photos:
-            return []
-        return attempt(
-            Request(
-                stage="match",
-                network=None,
-                items=photos,
-                shape=lambda batch, _tile: (batch, 3, 8, 8),
-                run=lambda items, _tile: [self._take_off(photo) for photo in items],
-                item_bytes=max(self._count_bytes(photo) for photo in photos),
-            )
-        )
+        return self._ask(photos, self._take_off, attempt)
 
     def locate(self, photos: Sequence[Photo], attempt: Attempt) -> list[Placement | Exception | None]:
         """For each photograph where the first of the marks is surely seen; None where it is not."""
+        return self._ask(photos, self._locate, attempt)
+
+    def _ask(
+        self, photos: Sequence[Photo], one: Callable[[Photo], _Answer | None], attempt: Attempt
+    ) -> list[_Answer | Exception | None]:
+        """What `one` says of each photograph, as work on arrays."""
         if not photos:
             return []
         return attempt(
@@ -129,7 +128,7 @@ class KnownMarks:
                 network=None,
                 items=photos,
                 shape=lambda batch, _tile: (batch, 3, 8, 8),
-                run=lambda items, _tile: [self._locate(photo) for photo in items],
+                run=lambda items, _tile: [one(photo) for photo in items],
                 item_bytes=max(self._count_bytes(photo) for photo in photos),
             )
         )
