@@ -119,6 +119,7 @@ def test_a_dry_run_writes_nothing(photos, tmp_path, capsys):
 def start_slow_run(photos: Path, output: Path, seconds: float) -> subprocess.Popen[str]:
     """A repair in a process of its own, a photograph at a time; returns when it has begun."""
     words = ["repair", str(photos), "-o", str(output), "--no-optimize", "--verbose", "--json"]
+    words += ["--shared-mark", "off"]  # else the slow finder is asked about many of them first
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.cli.stand_in", str(seconds), *words],
         cwd=ROOT,
