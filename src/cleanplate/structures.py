@@ -179,7 +179,8 @@ class Mark:
     rgb: (h, w, 3) float32 in [0, 1].
     kind: what was drawn ("text", "logo", "stamp", "tiled") or "estimated", "given".
     photographs: from how many it was worked out; 0: from none, or that is not known.
-    place: (left, top, width, height): its corner on most photographs of that size; None: not known.
+    place: (left, top, width, height): its corner on most photographs of that size; None: not known,
+    as of a part of it or of another size.
     """
 
     alpha: FloatArray

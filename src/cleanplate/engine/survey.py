@@ -56,10 +56,10 @@ MOST_CROSSED = 0.05
 #: Pieces that the finder is shown. Source: of 14 folders of 8 and 24 photographs it sees more than outlines
 #: show in one, where on four of seven photographs the mark's lettering is as light as what is behind it.
 SHOWN = 8
-#: So many photographs, and half of those that show the mark, must have it at one place, that it is its own.
-FEWEST_AT_PLACE = 3
 #: What it sees reaches so far beyond.
 SEEN_EDGE_PX = 4
+#: So many photographs, and half of those that show the mark, must have it at one place, that it is its own.
+FEWEST_AT_PLACE = 3
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ def trim_mark(mark: Mark, least: float = 0.0) -> tuple[Mark, int, int]:
         return mark, 0, 0
     box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     alpha, rgb = (np.ascontiguousarray(plane[box.slices]) for plane in (mark.alpha, mark.rgb))
-    return replace(mark, alpha=alpha, rgb=rgb), box.left, box.top
+    return replace(mark, alpha=alpha, rgb=rgb, place=None), box.left, box.top
 
 
 def scale_mark(mark: Mark, scale: float) -> Mark:
@@ -65,7 +65,7 @@ def place_mark(mark: Mark, placement: Placement, height: int, width: int) -> tup
         return None
     inside = Box(box.left - column, box.top - row, box.right - column, box.bottom - row)
     alpha, rgb = (np.ascontiguousarray(plane[inside.slices]) for plane in (scaled.alpha, scaled.rgb))
-    return replace(mark, alpha=alpha, rgb=rgb), box
+    return replace(mark, alpha=alpha, rgb=rgb, place=None), box
 
 
 def _shift(mark: Mark, right: float, down: float, column: int, row: int) -> tuple[Mark, int, int]:
@@ -90,4 +90,5 @@ def _unpremultiply(premultiplied: object, like: Mark) -> Mark:
     layers = np.asarray(premultiplied, np.float32)
     alpha = np.clip(layers[..., 3], 0, float(like.alpha.max(initial=0)))
     rgb = np.clip(layers[..., :3] / np.maximum(layers[..., 3], 1e-4)[..., None], 0, 1)
-    return replace(like, alpha=np.ascontiguousarray(alpha), rgb=np.ascontiguousarray(rgb, np.float32))
+    rgb_f32 = np.ascontiguousarray(rgb, np.float32)
+    return replace(like, alpha=np.ascontiguousarray(alpha), rgb=rgb_f32, place=None)

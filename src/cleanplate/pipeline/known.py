@@ -154,9 +154,9 @@ class KnownMarks:
             for placement in _find_places(rgb, mark, self.near):
                 region = _take_one(rgb, result, opacity, mark, placement, noise)
                 regions += [] if region is None else [region]
-            is_usual = mark.place is not None and mark.place[2:] == (photo.width, photo.height)
-            if is_usual and mark.place is not None and len(regions) == others:
-                region = _take_at_place(rgb, result, opacity, mark, mark.place, noise)
+            place = mark.place if len(regions) == others else None
+            if place is not None and place[2:] == (photo.width, photo.height):
+                region = _take_at_place(rgb, result, opacity, mark, place, noise)
                 regions += [] if region is None else [region]
         if not regions:
             return None
