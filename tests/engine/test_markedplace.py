@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.engine.markedplace import PlacedMark, find_mark_at
+from cleanplate.engine.photoset import PhotoSet
 from cleanplate.images.read import read
-from cleanplate.models.request import plainly
 from cleanplate.structures import BoolArray, Mark, Photo
 from tests.engine.sharing import SIZE, draw_mark, find_place, write_folder
 
@@ -27,7 +27,8 @@ def paint(mark: Mark, grow_px: int = 3) -> BoolArray:
 
 
 def find(folder: Path, painted: BoolArray, **hooks) -> PlacedMark | None:
-    return find_mark_at(sorted(folder.iterdir()), painted, read=read_photo, attempt=plainly, **hooks)
+    paths = sorted(folder.iterdir())
+    return find_mark_at(PhotoSet(paths=paths, read_photo=read_photo, **hooks), painted)
 
 
 def test_the_mark_is_worked_out_where_it_lies(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.engine import pieces
 from cleanplate.engine.events import Event, MarkShared
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE
@@ -110,6 +111,26 @@ def test_stopped_while_it_looks_it_keeps_nothing_and_goes_on_later(tmp_path):
     assert not (tmp_path / "out" / ".cleanplate" / RECORD_FILE).exists()
     later = repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS)
     assert later.counts["repaired"] >= 8
+
+
+def test_stopped_within_the_estimate_it_says_what_was_not_reached(tmp_path, monkeypatch):
+    write_folder(tmp_path / "in", 9, mark=draw_mark())
+    stop, happened = StopRequest(), []
+    estimate = pieces.estimate_shared_mark
+
+    def stop_and_estimate(*args, **named):
+        happened.append("begun")
+        stop.request()
+        estimate(*args, **named)
+        happened.append("ended")
+
+    monkeypatch.setattr(pieces, "estimate_shared_mark", stop_and_estimate)
+    summary = repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS, stop=stop)
+    assert happened == ["begun"]
+    assert (summary.exit_code, summary.remaining, summary.outcomes) == (130, 9, ())
+    assert summary.notes == ("9 photographs were not reached; the same command goes on with them",)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".cleanplate"]
+    assert not list((tmp_path / "out" / ".cleanplate").glob("shared-mark*"))
 
 
 def test_a_given_mark_is_inverted_on_one_photograph_too(tmp_path):

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from cleanplate.detect.mask import detect_from_probability
+from cleanplate.engine.photoset import PhotoSet, find_no_marks
 from cleanplate.engine.survey import SharedMark, find_shared_mark, see_alike
 from cleanplate.images.read import read
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.marks.sample import encode_jpeg
-from cleanplate.models.request import plainly
+from cleanplate.models.request import Request, plainly
 from cleanplate.structures import Detection, FloatArray, Photo
 from tests.engine.sharing import SIZE, draw_mark, find_place, write_folder
 
@@ -23,13 +24,12 @@ def read_photo(path: Path) -> Photo | None:
     return read(path, max_megapixels=10)
 
 
-def look_nowhere(photos: Sequence[Photo]) -> list[Detection | None]:
-    return [None] * len(photos)
+def make_photo_set(folder: Path, **hooks) -> PhotoSet:
+    return PhotoSet(**({"paths": sorted(folder.iterdir()), "read_photo": read_photo} | hooks))
 
 
-def find(folder: Path, look=look_nowhere, **hooks) -> SharedMark | None:
-    paths = sorted(folder.iterdir())
-    return find_shared_mark(paths, read=read_photo, look=look, attempt=plainly, **hooks)
+def find(folder: Path, look=find_no_marks, **hooks) -> SharedMark | None:
+    return find_shared_mark(make_photo_set(folder, find_marks=look, **hooks))
 
 
 def agrees(found: SharedMark, opacity: float) -> bool:
@@ -118,7 +118,7 @@ def test_what_the_finder_sees_at_one_place_in_several_pieces_is_part_of_the_mark
     seen = see_alike(pieces, look)
     assert seen[15, 30]
     assert not seen[34].any()
-    assert not see_alike(pieces, look_nowhere).any()
+    assert not see_alike(pieces, find_no_marks).any()
 
 
 def test_the_finder_is_shown_photographs_as_the_run_shows_them(tmp_path: Path) -> None:
@@ -169,19 +169,13 @@ def test_too_few_photographs_are_not_looked_at(tmp_path: Path) -> None:
     def read_nothing(path: Path) -> Photo | None:
         raise AssertionError(path)
 
-    paths = sorted(tmp_path.iterdir())
-    assert find_shared_mark(paths, read=read_nothing, look=look_nowhere, attempt=plainly) is None
+    assert find(tmp_path, read_photo=read_nothing) is None
 
 
 def test_photographs_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     write_folder(tmp_path, 12, mark=draw_mark())
     broken = {"03.jpg", "07.jpg"}
-    found = find_shared_mark(
-        sorted(tmp_path.iterdir()),
-        read=lambda path: None if path.name in broken else read_photo(path),
-        look=look_nowhere,
-        attempt=plainly,
-    )
+    found = find(tmp_path, read_photo=lambda path: None if path.name in broken else read_photo(path))
     assert found is not None
     assert found.looked_at == 10
 
@@ -200,3 +194,23 @@ def test_one_scene_over_and_over_is_no_mark(tmp_path: Path) -> None:
 def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
     write_folder(tmp_path, 12, mark=draw_mark())
     assert find(tmp_path, is_stopping=lambda: True) is None
+
+
+def test_a_stop_is_heard_within_the_estimate(tmp_path: Path) -> None:
+    """It comes when the estimate is at work, which then does not come to its end."""
+    write_folder(tmp_path, 12, mark=draw_mark())
+    happened: list[str] = []
+
+    def attempt(request: Request) -> list:
+        happened.append("begun")
+        results = plainly(request)
+        happened.append("ended")
+        return results
+
+    def is_stopping() -> bool:
+        if "begun" in happened:
+            happened.append("asked")
+        return happened.count("asked") > 60  # more than there are crops to begin with
+
+    assert find(tmp_path, attempt=attempt, is_stopping=is_stopping) is None
+    assert happened == ["begun", *["asked"] * 61]

@@ -88,6 +88,22 @@ def test_one_crop_or_crops_of_other_sizes_are_refused() -> None:
         estimate_shared_mark([*_pictures(1), np.zeros((5, 5, 3), np.uint8)], mask)
 
 
+@pytest.mark.parametrize("last", [0, 3, 9, 30])
+def test_what_is_asked_now_and_then_may_end_it(last: int) -> None:
+    """While fills are made, while the likelihood begins, between photographs and between a solver's rounds."""
+    marked, alpha = _mark(_pictures(6))
+    asked = []
+
+    def check_stop() -> None:
+        if len(asked) == last:
+            raise KeyError(last)
+        asked.append(last)
+
+    with pytest.raises(KeyError):
+        estimate_shared_mark(marked, dilate(alpha > 0.02, 2), check_stop=check_stop)
+    assert len(asked) == last
+
+
 def test_the_order_of_the_photographs_does_not_matter() -> None:
     marked, alpha = _mark(_pictures(6))
     mask = dilate(alpha > 0.02, 2)

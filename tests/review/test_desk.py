@@ -345,9 +345,9 @@ def test_where_they_share_none_the_mask_is_used_and_that_is_said(tmp_path):
 def test_a_mark_that_was_being_worked_out_when_the_review_ended_is_in_the_next(tmp_path, monkeypatch):
     begun, ended = threading.Event(), threading.Event()
 
-    def find_until_stopped(*_, is_stopping, **__):
+    def find_until_stopped(photo_set, _painted):
         begun.set()
-        wait_until(is_stopping)
+        wait_until(photo_set.is_stopping)
         ended.set()
 
     desk = open_sharing_desk(tmp_path, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.owner import LocalOwner
+from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.policy import choose_policy
 from cleanplate.engine.sharedmark import look_through, make_reader, say_none
 from cleanplate.engine.shares import MemoryShares
@@ -47,13 +48,14 @@ def extract_mark(
     shares = MemoryShares(looking.memory_limit)
     policy = choose_policy(looking, emit=lambda _: None, shares=shares, stopping=lambda: stop.requested)
     with LocalOwner(build_pipeline(looking), looking, policy) as owner:
-        shared = find_shared_mark(
-            [source.path for source in found.sources],
-            read=make_reader(settings),
-            look=lambda photos: look_through(owner, photos, shares),
+        photo_set = PhotoSet(
+            paths=[source.path for source in found.sources],
+            read_photo=make_reader(settings),
+            find_marks=lambda photos: look_through(owner, photos, shares),
             attempt=policy.attempt,
             is_stopping=lambda: stop.requested,
         )
+        shared = find_shared_mark(photo_set)
     if stop.requested:
         return None
     if shared is None:

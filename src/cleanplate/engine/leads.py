@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -30,7 +29,8 @@ from cleanplate.detect.consistent import (
 )
 from cleanplate.detect.gather import Place, gather_around, locate_anywhere, locate_near
 from cleanplate.detect.outlines import COLOURS, Manner, draw_field
-from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Photo
+from cleanplate.engine.photoset import PhotoSet
+from cleanplate.structures import BoolArray, Box, Detection, FloatArray
 
 #: Photographs that are looked at first; photographs that must share a mark.
 FIRST_LOOK = 24
@@ -49,8 +49,6 @@ SHARPER = 1.5
 SMALLEST_SCALE = 0.52
 
 _Thing = TypeVar("_Thing")
-ReadPhoto = Callable[[Path], Photo | None]
-Look = Callable[[Sequence[Photo]], list[Detection | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +82,18 @@ class Lead:
         return locate_near(small_u8, self.outline, place, reach_px=3, manner=self.manner)
 
 
-def list_leads(
-    paths: Sequence[Path],
-    sample: Sequence[Sampled],
-    read: ReadPhoto,
-    look: Look,
-    is_stopping: Callable[[], bool],
-) -> Iterator[Lead]:
+def list_leads(photo_set: PhotoSet, sample: Sequence[Sampled]) -> Iterator[Lead]:
     """The leads, those that take least first; each is looked for when nothing came of those before it.
 
-    paths: of the sample. read, look: see `survey.find_shared_mark`.
+    photo_set: the photographs of the sample alone, in its order. Raises StoppedError.
     """
     lead = _find_by_gradients(sample)
     if lead is not None:
         yield lead
-    seen = [] if is_stopping() else _look_at(paths, read, look, is_stopping)
+    seen = _look_at(photo_set)
     for find in (_find_by_sight, _find_by_boxes):
-        lead = None if is_stopping() else find(sample, seen)
+        photo_set.check_stop()
+        lead = find(sample, seen)
         if lead is not None:
             yield lead
 
@@ -116,18 +109,18 @@ def spread_evenly(things: Sequence[_Thing], count: int) -> list[_Thing]:
     return [things[at * len(things) // count] for at in range(count)]
 
 
-def read_sample(
-    paths: Sequence[Path], read: ReadPhoto, is_stopping: Callable[[], bool]
-) -> tuple[list[Path], list[Sampled]]:
-    """Of the first look the paths that can be read, and (photograph, no longer than WORKING_PX; its size)."""
-    read_paths, sample = [], []
-    for path in spread_evenly(paths, FIRST_LOOK):
-        photo = None if is_stopping() else read(path)
+def read_sample(photo_set: PhotoSet) -> tuple[PhotoSet, list[Sampled]]:
+    """Of the first look the photographs that can be read, and each as (pixels, no longer than WORKING_PX; its
+    size). Raises StoppedError.
+    """
+    readable, sample = [], []
+    for path in spread_evenly(photo_set.paths, FIRST_LOOK):
+        photo = photo_set.read(path)
         if photo is not None:
             by = min(1.0, WORKING_PX / max(photo.width, photo.height))
-            read_paths.append(path)
+            readable.append(path)
             sample.append((shrink(photo.rgb_u8, by), (photo.height, photo.width)))
-    return read_paths, sample
+    return photo_set.only(readable), sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,18 +132,16 @@ class _Seen:
     mask: BoolArray
 
 
-def _look_at(
-    paths: Sequence[Path], read: ReadPhoto, look: Look, is_stopping: Callable[[], bool]
-) -> list[_Seen | None]:
+def _look_at(photo_set: PhotoSet) -> list[_Seen | None]:
     """What the finder sees on each photograph.
 
     It is shown the photographs as the run will show them, a few at a time, so that its answers serve there.
     """
     seen: list[_Seen | None] = []
-    for start in range(0, len(paths), LOOK_TOGETHER):
-        photos = [None if is_stopping() else read(path) for path in paths[start : start + LOOK_TOGETHER]]
+    for start in range(0, len(photo_set.paths), LOOK_TOGETHER):
+        photos = [photo_set.read(path) for path in photo_set.paths[start : start + LOOK_TOGETHER]]
         there = [replace(photo, asked_again=True) for photo in photos if photo is not None]
-        found = iter(look(there) if there else [])
+        found = iter(photo_set.find(there) if there else [])
         seen += [None if photo is None else _keep_small(next(found)) for photo in photos]
     return seen
 

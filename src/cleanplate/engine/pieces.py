@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.models.request import Attempt, Request
+from cleanplate.engine.photoset import PhotoSet
+from cleanplate.models.request import Request
 from cleanplate.remove.shared import estimate_shared_mark
 from cleanplate.remove.stamped import CLEAR_DEVIATIONS, fit_mark, lay_under
 from cleanplate.structures import BoolArray, FloatArray, Mark, Placement
@@ -50,19 +51,24 @@ def count_most_pieces(area_px: int) -> int:
 
 
 def estimate_mark(
-    crops: Sequence[NDArray[np.uint8]], mask: BoolArray, halved: tuple[bool, bool], attempt: Attempt
+    crops: Sequence[NDArray[np.uint8]], mask: BoolArray, halved: tuple[bool, bool], photo_set: PhotoSet
 ) -> Mark | None:
     """The mark on aligned crops; None where there is none, or it is opaque.
 
-    halved: whether colours were stored at half the resolution, (across, down).
+    halved: whether colours were stored at half the resolution, (across, down). photo_set: whose crops they
+    are. Raises StoppedError, also from within the estimate, which takes 10 s and more on a slow machine.
     """
-    (answer,) = attempt(
+
+    def estimate(crops: Sequence[NDArray[np.uint8]]) -> Mark:
+        return estimate_shared_mark(crops, mask, halved=halved, check_stop=photo_set.check_stop)
+
+    (answer,) = photo_set.attempt(
         Request(
             stage="estimate",
             network=None,
             items=[crops],
             shape=lambda batch, _tile: (batch, 3, *mask.shape),
-            run=lambda items, _tile: [estimate_shared_mark(item, mask, halved=halved) for item in items],
+            run=lambda items, _tile: [estimate(item) for item in items],
             item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
         )
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cleanplate.engine.leads import LEAST_SHARING
 from cleanplate.engine.owner import DeviceOwner
+from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.engine.workspace import Workspace
@@ -96,13 +97,14 @@ class MarkKeeper:
         owner: only looks (its settings are those of a dry run). shares: of the limit that it works under.
         """
         shares = shares or MemoryShares()
-        found = find_shared_mark(
-            [source.path for source in self._sources],
-            read=make_reader(self._settings),
-            look=lambda photos: look_through(owner, photos, shares),
+        photo_set = PhotoSet(
+            paths=[source.path for source in self._sources],
+            read_photo=make_reader(self._settings),
+            find_marks=lambda photos: look_through(owner, photos, shares),
             attempt=attempt,
             is_stopping=is_stopping,
         )
+        found = find_shared_mark(photo_set)
         return None if is_stopping() else self._keep(found)
 
     def apply(self, told: Surveyed) -> RepairSettings:

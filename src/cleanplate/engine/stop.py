@@ -24,3 +24,7 @@ class StopRequest:
     @property
     def requested(self) -> bool:
         return self._event.is_set()
+
+
+class StoppedError(Exception):
+    """Work was given up because somebody asked to stop; whoever began it catches this."""

@@ -7,8 +7,7 @@ the mark too, and the mark is estimated. It must explain the photographs that it
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,19 +29,18 @@ from cleanplate.engine.leads import (
     LEAST_SHARE,
     LEAST_SHARING,
     Lead,
-    Look,
-    ReadPhoto,
     list_leads,
     read_sample,
     spread_evenly,
 )
+from cleanplate.engine.photoset import FindMarks, PhotoSet
 from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
+from cleanplate.engine.stop import StoppedError
+from cleanplate.engine.usualplace import find_usual_place
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
-from cleanplate.models.request import Attempt
-from cleanplate.pipeline.known import KnownMarks
 from cleanplate.remove.inpaint import dilate
-from cleanplate.structures import BoolArray, Mark, Photo, Placement
+from cleanplate.structures import BoolArray, Mark, Photo
 
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
@@ -58,8 +56,6 @@ MOST_CROSSED = 0.05
 SHOWN = 8
 #: What it sees reaches so far beyond.
 SEEN_EDGE_PX = 4
-#: So many photographs, and half of those that show the mark, must have it at one place, that it is its own.
-FEWEST_AT_PLACE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,75 +67,48 @@ class SharedMark:
     sharing: int
 
 
-def find_shared_mark(
-    paths: Sequence[Path],
-    *,
-    read: ReadPhoto,
-    look: Look,
-    attempt: Attempt,
-    is_stopping: Callable[[], bool] = lambda: False,
-) -> SharedMark | None:
+def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
     """The mark that most of the photographs share, or None; None also when it was stopped.
 
-    read: a photograph, None where it cannot be read. look: what the finder finds in photographs, which are
-    asked about again where no mark is shared (`Photo.asked_again`). attempt: what the estimate runs in.
+    The finder is asked about photographs again where no mark is shared (`Photo.asked_again`).
     """
-    if len(paths) < LEAST_SHARING:
+    try:
+        return _find_shared_mark(photo_set)
+    except StoppedError:
         return None
-    read_paths, sample = read_sample(paths, read, is_stopping)
-    if len(sample) < LEAST_SHARING or is_stopping():
+
+
+def _find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
+    if len(photo_set.paths) < LEAST_SHARING:
         return None
-    for lead in list_leads(read_paths, sample, read, look, is_stopping):
-        found = _follow(lead, paths, read, look, attempt, is_stopping)
-        if found is not None or is_stopping():
+    readable, sample = read_sample(photo_set)
+    if len(sample) < LEAST_SHARING:
+        return None
+    for lead in list_leads(readable, sample):
+        found = _follow(lead, photo_set)
+        if found is not None:
             return found
     return None
 
 
-def _follow(
-    lead: Lead,
-    paths: Sequence[Path],
-    read: ReadPhoto,
-    look: Look,
-    attempt: Attempt,
-    is_stopping: Callable[[], bool],
-) -> SharedMark | None:
+def _follow(lead: Lead, photo_set: PhotoSet) -> SharedMark | None:
     """The mark that a lead leads to, or None."""
-    pieces = _Gatherer(read, look, lead, is_stopping).gather_all(paths)
-    if pieces is None or pieces.is_cut or _goes_on(pieces.mask) or is_stopping():
+    pieces = _Gatherer(photo_set, lead).gather_all()
+    if pieces is None or pieces.is_cut or _goes_on(pieces.mask):
         return None  # what is left of a mark that goes on is seen more than all of it
-    mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, attempt)
+    mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, photo_set)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
         pieces = replace(pieces, crops=[realign(crop, mark) for crop in pieces.crops])
-        mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, attempt) or mark
+        mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, photo_set) or mark
+    photo_set.check_stop()
     if mark is None or not explains(mark, pieces.crops, pieces.halved):
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
     trimmed, _, _ = trim_mark(replace(mark, kind=kind))
     if kind == FIXED_SIZE:
-        trimmed = replace(trimmed, place=find_usual_place(trimmed, paths, read, attempt, is_stopping))
+        trimmed = replace(trimmed, place=find_usual_place(trimmed, photo_set))
     return SharedMark(trimmed, pieces.looked_at, len(pieces.crops))
-
-
-def find_usual_place(
-    mark: Mark,
-    paths: Sequence[Path],
-    read: ReadPhoto,
-    attempt: Attempt,
-    is_stopping: Callable[[], bool],
-) -> tuple[int, int, int, int] | None:
-    """(left, top, width, height): where most photographs of one size have the mark, of those that show it."""
-    known, places = KnownMarks((mark,)), Counter[tuple[int, int, int, int]]()
-    for path in spread_evenly(paths, FIRST_LOOK):
-        photo = None if is_stopping() else read(path)
-        (found,) = known.locate([photo], attempt) if photo is not None else (None,)
-        if photo is not None and isinstance(found, Placement):
-            places[round(found.left), round(found.top), photo.width, photo.height] += 1
-    if not places:
-        return None
-    ((place, count),) = places.most_common(1)
-    return place if count >= max(FEWEST_AT_PLACE, places.total() / 2) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,27 +134,26 @@ class _Gatherer:
     half of the largest photograph, largest_px.
     """
 
-    read: ReadPhoto
-    look: Look
+    photo_set: PhotoSet
     lead: Lead
-    is_stopping: Callable[[], bool]
     margin_px: int = 0
     largest_px: int = 0
 
-    def gather_all(self, paths: Sequence[Path]) -> _Pieces | None:
-        """The pieces of enough photographs; None where too few carry the mark, or it was stopped."""
+    def gather_all(self) -> _Pieces | None:
+        """The pieces of enough photographs; None where too few carry the mark. Raises StoppedError."""
         for _ in range(1 + MOST_GROWTHS):
-            pieces = self._gather_enough(paths)
+            pieces = self._gather_enough()
             if pieces is None:
                 return None
-            seen = replace(pieces, mask=pieces.mask | see_alike(pieces.crops, self.look))
+            seen = replace(pieces, mask=pieces.mask | see_alike(pieces.crops, self.photo_set.find))
             at_edge = _touches_edge(seen.mask) and not _touches_edge(pieces.mask)
             if not at_edge or seen.mask.size > self.largest_px:
                 break
             self.margin_px *= 2  # outlines show a part of it only
         return seen if seen.mask.any() else None
 
-    def _gather_enough(self, paths: Sequence[Path]) -> _Pieces | None:
+    def _gather_enough(self) -> _Pieces | None:
+        paths = self.photo_set.paths
         first = spread_evenly(paths, FIRST_LOOK)
         pieces = self._gather(first)
         for _ in range(MOST_GROWTHS):
@@ -205,9 +173,9 @@ class _Gatherer:
         windows: list[Window] = []
         looked_at, reach_px = 0, 0
         for path in paths:
-            if self.is_stopping() or (windows and len(windows) >= count_most_pieces(windows[0].inside.size)):
+            if windows and len(windows) >= count_most_pieces(windows[0].inside.size):
                 break
-            photo = self.read(path)
+            photo = self.photo_set.read(path)
             if photo is None:
                 continue
             looked_at += 1
@@ -218,7 +186,7 @@ class _Gatherer:
                 continue
             reach_px = int(np.ceil(2 * self.lead.own_px)) + 2
             windows.append(self._cut(photo, place, by, reach_px))
-        if self.is_stopping() or len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
+        if len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
         manner, whole = self.lead.manner, self.lead.scaled is None
         laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
@@ -245,13 +213,13 @@ class _Gatherer:
         return window if own == size else resize_window(window, size)
 
 
-def see_alike(crops_u8: Sequence[NDArray[np.uint8]], look: Look) -> BoolArray:
+def see_alike(crops_u8: Sequence[NDArray[np.uint8]], find_marks: FindMarks) -> BoolArray:
     """(h, w) bool: where the finder sees a mark in several of the pieces, which lie on each other.
 
     Outlines that photographs share show what most of them show; on smooth ground a few show all of it.
     """
     shown = spread_evenly(crops_u8, SHOWN)
-    found = look([Photo(Path(f"piece-{at}.png"), crop, None) for at, crop in enumerate(shown)])
+    found = find_marks([Photo(Path(f"piece-{at}.png"), crop, None) for at, crop in enumerate(shown)])
     masks = [detection.mask for detection in found if detection is not None]
     if not masks:
         return np.zeros(crops_u8[0].shape[:2], bool)

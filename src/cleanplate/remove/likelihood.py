@@ -10,7 +10,7 @@ says what c and d are). A damped Newton step, by conjugate gradients, is taken f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -158,8 +158,8 @@ class Step:
         self.light.add(views.light, views.light_scale, self.unknown.at_full_size())
         self.colours.add(views.colours, views.colour_scale, self.seen)
 
-    def solve(self, rounds: int) -> Unknown:
-        """The unknown after the step. rounds: of the inner solver."""
+    def solve(self, rounds: int, check_stop: Callable[[], None] = lambda: None) -> Unknown:
+        """The unknown after the step. rounds: of the inner solver. check_stop: see `take_steps`."""
         own = self.unknown
         precondition = _Preconditioner(self)
         step = own.plus(own, -1.0)
@@ -169,6 +169,7 @@ class Step:
         for number in range(rounds):
             if norm <= 1e-9 * begun or norm <= 0:
                 break
+            check_stop()
             with repeating(number > 0):
                 image = self._multiply(direction)
                 length = norm / direction.dot(image)
@@ -295,22 +296,32 @@ def take_steps(
     *,
     steps: int,
     rounds: int,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Unknown:
-    """So many steps from where `unknown` starts. free: see `Step`. rounds: of the inner solver, in each."""
+    """So many steps from where `unknown` starts. free: see `Step`. rounds: of the inner solver, in each.
+
+    check_stop: called for every photograph and round; what it raises ends the work.
+    """
     found = Unknown(unknown.kept.clone(), unknown.light.clone(), unknown.colours.clone())
     for number in range(steps):
         with repeating(number > 0):
-            _take_step(found, photographs, grid, free, rounds)
+            _take_step(found, photographs, grid, free, rounds, check_stop)
     return found
 
 
 def _take_step(
-    unknown: Unknown, photographs: Sequence[Views], grid: Grid, free: tuple[Tensor, Tensor], rounds: int
+    unknown: Unknown,
+    photographs: Sequence[Views],
+    grid: Grid,
+    free: tuple[Tensor, Tensor],
+    rounds: int,
+    check_stop: Callable[[], None],
 ) -> None:
     """One step, which changes the unknown's own planes; nothing else is left of it."""
     step = Step(unknown, grid, *free, len(photographs))
     for number, views in enumerate(photographs):
+        check_stop()
         with repeating(number > 0):
             step.add(views)
     step.light.keep_mark_in_range(unknown.at_full_size(), len(photographs))
-    unknown.replace(step.solve(rounds))
+    unknown.replace(step.solve(rounds, check_stop))

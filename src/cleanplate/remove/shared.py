@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -43,13 +43,15 @@ def estimate_shared_mark(
     halved: tuple[bool, bool] = (False, False),
     device: torch.device | str = "cpu",
     refine: bool = True,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Mark:
     """The mark that all crops carry in the same place.
 
     crops_u8: two or more (h, w, 3) uint8 crops of different photographs, aligned at the mark. mask: (h, w),
     where the mark may lie: rather too large than too small, and with known pixels round it. halved: whether
     most of their files hold colours at half the resolution, (across, down). refine: by likelihood of the
-    photographs' gradients; without it, the regression alone.
+    photographs' gradients; without it, the regression alone. check_stop: called for every crop and round of
+    the solvers, many times a second; what it raises ends the work and goes through to the caller.
     The memory besides the crops does not grow with their number, but for one scale plane each.
 
     Source: the model is that of Dekel et al., "On the Effectiveness of Visible Watermarks" (CVPR 2017); the
@@ -63,9 +65,12 @@ def estimate_shared_mark(
     room = ((0, height % 2), (0, width % 2))
     mask = np.pad(mask, room)
     crops_u8 = [np.pad(crop, (*room, (0, 0)), mode="edge") for crop in crops_u8]
-    added, kept = regress_on_fills(crops_u8, mask)
+    added, kept = regress_on_fills(_checked(crops_u8, check_stop), mask)
     if refine and mask.any():
-        added, kept = refine_by_gradients(crops_u8, mask, added, kept, Grid(halved), torch.device(device))
+        grid = Grid(halved)
+        added, kept = refine_by_gradients(
+            crops_u8, mask, added, kept, grid, torch.device(device), check_stop=check_stop
+        )
     return to_mark(added[:height, :width], kept[:height, :width])
 
 
@@ -76,22 +81,32 @@ def refine_by_gradients(
     kept: FloatArray,
     grid: Grid,
     device: torch.device,
+    *,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> tuple[FloatArray, FloatArray]:
     """(a, b) again, refined by likelihood; `added`, `kept`: where it starts.
 
-    All of one size, both edges even.
+    All of one size, both edges even. check_stop: see `estimate_shared_mark`.
     """
     mask_colours = _halve(dilate(mask, SMEARED_PX).astype(np.float32)) > 0
     free, free_colours = (torch.from_numpy(m.astype(np.float32)).to(device) for m in (mask, mask_colours))
     counts, scales = np.log(list(LIGHT_SCALES)), list(LIGHT_SCALES.values())
     light_scale = float(np.interp(np.log(len(crops_u8)), counts, scales))
-    photographs = [_view(crop, mask, mask_colours, light_scale, device) for crop in crops_u8]
+    photographs = [
+        _view(crop, mask, mask_colours, light_scale, device) for crop in _checked(crops_u8, check_stop)
+    ]
     b = torch.from_numpy(kept).to(device)
     light, colours = _split(added, device)
     seen = 1 - grid.shrink(1 - b)
     unknown = Unknown(1 / b, light / b, colours / seen * free_colours)
     found = take_steps(
-        unknown, photographs, grid, (free, free_colours), steps=OUTER_ROUNDS, rounds=INNER_ROUNDS
+        unknown,
+        photographs,
+        grid,
+        (free, free_colours),
+        steps=OUTER_ROUNDS,
+        rounds=INNER_ROUNDS,
+        check_stop=check_stop,
     )
     b = 1 / found.kept
     seen = 1 - grid.shrink(1 - b)
@@ -101,6 +116,15 @@ def refine_by_gradients(
     lightness = (found.light[0] * b).cpu().numpy()
     added = np.dstack([lightness, (1 - kept)[..., None] * tints]) @ TO_RGB.T
     return added.astype(np.float32), kept
+
+
+def _checked(
+    crops_u8: Sequence[NDArray[np.uint8]], check_stop: Callable[[], None]
+) -> Iterator[NDArray[np.uint8]]:
+    """The crops, one by one as long as nothing speaks against it."""
+    for crop in crops_u8:
+        check_stop()
+        yield crop
 
 
 def _view(

@@ -23,6 +23,7 @@ from cleanplate.engine.events import Event, EventStream, PhotoFinished
 from cleanplate.engine.journal import History, HistoryReader
 from cleanplate.engine.markedplace import PlacedMark, find_mark_at
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
+from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.plan import make_job
 from cleanplate.engine.policy import PlainPolicy, Policy, choose_policy
 from cleanplate.engine.records import Receipt
@@ -191,13 +192,13 @@ class Redoer:
             configure_threads()  # before torch is imported: OpenMP reads its wait policy only once
             with closing(self._make_policy(dataclasses.replace(self._settings, device="cpu"))) as policy:
                 try:
-                    found = find_mark_at(
-                        paths,
-                        mask,
-                        read=make_reader(self._settings),
+                    photo_set = PhotoSet(
+                        paths=paths,
+                        read_photo=make_reader(self._settings),
                         attempt=policy.attempt,
                         is_stopping=self._stopping,
                     )
+                    found = find_mark_at(photo_set, mask)
                 except TooLittleMemoryError:
                     found = None
             if self._stopping():
