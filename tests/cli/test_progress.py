@@ -19,6 +19,8 @@ from cleanplate.engine.events import (
     PhotoFinished,
     RunFinished,
     RunStarted,
+    SurveyFinished,
+    SurveyStarted,
     Warned,
 )
 from cleanplate.engine.summary import RunSummary, Usage
@@ -80,6 +82,11 @@ def test_an_outcome_is_one_line():
     ("event", "level", "line"),
     [
         (RunStarted(total=2, skipped=0), logging.INFO, "2 photographs to look at"),
+        (
+            SurveyStarted(photographs=8),
+            logging.INFO,
+            "looking through 8 photographs for a mark that they share",
+        ),
         (Paused(reason="memory is short", seconds=2.0), logging.INFO, "paused for 2.0 s: memory is short"),
         (Cleaned(reason="25 photographs"), logging.INFO, "cleaned up: 25 photographs"),
         (Cleaned(reason="idle", freed_bytes=10**6), logging.INFO, "cleaned up: idle (1.0 MB given back)"),
@@ -116,7 +123,7 @@ def test_pace_keeps_the_highest_of_the_gpu():
                 resident_bytes=0, peak_resident_bytes=0, available_bytes=0, gpu_reserved_bytes=reserved
             )
         )
-    assert pace.describe().startswith("GPU 1.0 GB, peak 3.0 GB; memory")
+    assert pace.describe().startswith("getting ready; GPU 1.0 GB, peak 3.0 GB; memory")
 
 
 def test_plain_lines_tell_problems_at_once_and_the_rest_now_and_then():
@@ -136,6 +143,36 @@ def test_plain_lines_tell_problems_at_once_and_the_rest_now_and_then():
         "3 of 4 photographs; 1 failed, 0.3 a second, 3.3 s left",
         "a warning",
     ]
+
+
+def test_plain_lines_tell_what_is_done_before_photographs_are_counted():
+    stream, clock = io.StringIO(), Clock()
+    lines = PlainLines(stream, clock=clock)
+    for event in (MEMORY, SurveyStarted(photographs=8), MEMORY, SurveyFinished(), MEMORY):
+        clock.now += LINE_EVERY_SECONDS
+        lines(event)
+    lines(RunStarted(total=8, skipped=0))
+    memory = "memory 1.2 GB, peak 1.5 GB"
+    looking = "looking through 8 photographs for a mark that they share"
+    assert stream.getvalue().splitlines() == [
+        f"getting ready; {memory}",
+        looking,
+        f"{looking}; {memory}",
+        f"getting ready; {memory}",
+        f"getting ready; {memory}",
+        "8 photographs to look at",
+    ]
+
+
+def test_a_bar_counts_no_photographs_before_they_are_counted():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=120, color_system=None)
+    with ProgressBar(console) as bar:
+        bar(SurveyStarted(photographs=8))
+        bar(MEMORY)
+    shown = stream.getvalue()
+    assert "looking through 8 photographs for a mark that they share; memory 1.2 GB" in shown
+    assert "0/" not in shown
 
 
 def test_verbose_plain_lines_name_every_photograph():

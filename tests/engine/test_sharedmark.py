@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cleanplate.engine import pieces
-from cleanplate.engine.events import Event, MarkShared
+from cleanplate.engine.events import Event, MarkShared, RunStarted, SurveyFinished, SurveyStarted
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE
 from cleanplate.engine.stop import StopRequest
@@ -38,6 +38,9 @@ def test_the_photographs_come_back_nearly_as_they_were(repaired):
     assert summary.counts["repaired"] >= 8
     (shared,) = [event for event in heard if isinstance(event, MarkShared)]
     assert shared.sharing >= 8
+    kinds = (SurveyStarted, SurveyFinished, MarkShared, RunStarted)
+    assert [type(event) for event in heard if isinstance(event, kinds)] == list(kinds)
+    assert SurveyStarted(photographs=9) in heard
     errors = []
     for path, rgb in clean.items():
         result = np.asarray(Image.open(folder / "out" / path.name), np.float32) / 255

@@ -90,7 +90,7 @@ def test_one_crop_or_crops_of_other_sizes_are_refused() -> None:
 
 @pytest.mark.parametrize("last", [0, 3, 9, 30])
 def test_what_is_asked_now_and_then_may_end_it(last: int) -> None:
-    """While fills are made, while the likelihood begins, between photographs and between a solver's rounds."""
+    """While fills are made, while the likelihood begins, between photographs and in a solver."""
     marked, alpha = _mark(_pictures(6))
     asked = []
 

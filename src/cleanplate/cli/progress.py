@@ -15,10 +15,17 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
+from rich.text import Text
 
 from cleanplate.cli.options import Watching
-from cleanplate.cli.wording import describe_event, describe_memory, describe_start, show_duration
+from cleanplate.cli.wording import (
+    describe_event,
+    describe_memory,
+    describe_start,
+    describe_survey,
+    show_duration,
+)
 from cleanplate.engine.events import (
     Event,
     MemorySampled,
@@ -26,6 +33,8 @@ from cleanplate.engine.events import (
     RunFinished,
     RunStarted,
     Subscriber,
+    SurveyFinished,
+    SurveyStarted,
     Warned,
 )
 from cleanplate.errors import UsageError
@@ -33,22 +42,32 @@ from cleanplate.structures import Verdict
 
 #: Seconds between two plain lines of progress.
 LINE_EVERY_SECONDS = 10.0
+#: What is said as long as no photograph is looked at: files are listed, networks loaded.
+GETTING_READY = "getting ready"
 
 
 class Pace:
-    """How far a run is and how fast: counts photographs against a clock."""
+    """How far a run is and how fast: counts photographs against a clock.
+
+    total: how many there are to look at; None until the run has started. before: what is done until then.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began = clock()
         self._memory = ""
         self._peak_gpu_bytes = 0
-        self.total = 0
+        self.total: int | None = None
+        self.before = GETTING_READY
         self.done = 0
         self.failed = 0
 
     def __call__(self, event: Event) -> None:
         match event:
+            case SurveyStarted():
+                self.before = describe_survey(event)
+            case SurveyFinished():
+                self.before = GETTING_READY
             case RunStarted():
                 self.total, self.done, self.failed = event.total, 0, 0
                 self._began = self._clock()
@@ -60,10 +79,12 @@ class Pace:
                 self._memory = describe_memory(event, self._peak_gpu_bytes)
 
     def describe(self) -> str:
-        """Failures, rate, time left and memory; what is not known yet is left out."""
+        """Failures, rate, time left and memory, or what is done before; what is not known is left out."""
         said = [f"{self.failed} failed"] if self.failed else []
         elapsed = self._clock() - self._began
-        if self.done and elapsed > 0:
+        if self.total is None:
+            said.append(self.before)
+        elif self.done and elapsed > 0:
             rate = self.done / elapsed
             said.append(f"{rate:.2g} a second" if rate < 10 else f"{rate:.0f} a second")
             said.append(f"{show_duration((self.total - self.done) / rate)} left")
@@ -87,14 +108,29 @@ class PlainLines:
         said = describe_event(event)
         if isinstance(event, RunStarted):
             self._print(describe_start(event))
+        elif isinstance(event, SurveyStarted):
+            self._print(describe_survey(event))
         elif said is not None and said[0] >= self._lowest:
             self._print(said[1])
         elif self._clock() - self._last >= LINE_EVERY_SECONDS and not isinstance(event, RunFinished):
-            self._print(f"{self._pace.done} of {self._pace.total} photographs; {self._pace.describe()}")
+            self._print(self._describe_pace())
+
+    def _describe_pace(self) -> str:
+        pace = self._pace.describe()
+        if self._pace.total is None:
+            return pace
+        return f"{self._pace.done} of {self._pace.total} photographs; {pace}"
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
         self._last = self._clock()
+
+
+class _Count(MofNCompleteColumn):
+    """How many of how many, once that is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else super().render(task)
 
 
 class ProgressBar:
@@ -108,7 +144,7 @@ class ProgressBar:
         self._pace = Pace()
         self._progress = Progress(
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            _Count(),
             TextColumn("{task.fields[pace]}", markup=False),
             console=console,
             transient=True,

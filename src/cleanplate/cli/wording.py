@@ -14,6 +14,7 @@ from cleanplate.engine.events import (
     Paused,
     PhotoFinished,
     RunStarted,
+    SurveyStarted,
     Warned,
 )
 from cleanplate.structures import Outcome, Verdict
@@ -30,6 +31,8 @@ def describe_event(event: Event) -> tuple[int, str] | None:
         case PhotoFinished(outcome=outcome):
             failed = outcome.verdict is Verdict.FAILED
             return logging.ERROR if failed else logging.INFO, describe_outcome(outcome)
+        case SurveyStarted():
+            return logging.INFO, describe_survey(event)
         case MarkShared():
             return logging.INFO, describe_mark(event)
         case Paused():
@@ -50,6 +53,15 @@ def describe_start(event: RunStarted) -> str:
     """
     before = f", {event.skipped} finished before" if event.skipped else ""
     return f"{count(event.total, 'photograph')} to look at{before}"
+
+
+def describe_survey(event: SurveyStarted) -> str:
+    """What is done before the run starts.
+
+    >>> describe_survey(SurveyStarted(photographs=8))
+    'looking through 8 photographs for a mark that they share'
+    """
+    return f"looking through {count(event.photographs, 'photograph')} for a mark that they share"
 
 
 def describe_mark(event: MarkShared) -> str:

@@ -94,7 +94,9 @@ class Counters:
         remaining = max(0, self._total - len(outcomes))
         notes = [*dict.fromkeys(self._warnings), *advise([*outcomes, *finished_before])]
         if interrupted and remaining:
-            notes.append(f"{remaining} photographs were not reached; the same command goes on with them")
+            one = remaining == 1
+            what = "1 photograph was" if one else f"{remaining} photographs were"
+            notes.append(f"{what} not reached; the same command goes on with {'it' if one else 'them'}")
         return RunSummary(
             outcomes=outcomes,
             finished_before=finished_before,

@@ -35,6 +35,18 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyStarted(Event):
+    """Before the run starts, its photographs are looked through for a shared mark. photographs: how many."""
+
+    photographs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyFinished(Event):
+    """That is over, whatever came of it; `MarkShared` follows where a mark was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkShared(Event):
     """Photographs share a mark, which is inverted. mark: its file. again: whether an earlier run found it.
 

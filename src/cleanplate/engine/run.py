@@ -14,7 +14,16 @@ from cleanplate.device.temporary import sweep_temporary
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
-from cleanplate.engine.events import Event, EventStream, MarkShared, RunFinished, RunStarted, Warned
+from cleanplate.engine.events import (
+    Event,
+    EventStream,
+    MarkShared,
+    RunFinished,
+    RunStarted,
+    SurveyFinished,
+    SurveyStarted,
+    Warned,
+)
 from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
 from cleanplate.engine.latemasks import add_missing_masks
@@ -199,7 +208,9 @@ class _Run:
                     emit=self.events.emit,
                     stopping=self.is_stopping,
                 )
+                self.events.emit(SurveyStarted(photographs=len(found.sources)))
                 told = keeper.survey(owner, policy.attempt, self.is_stopping, self.conveyor.shares)
+                self.events.emit(SurveyFinished())
                 policy.close()
         if told is None:
             return self, journal
