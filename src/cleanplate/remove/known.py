@@ -28,14 +28,14 @@ GOOD_LEVELS = 1.0
 REMAINS = 0.1
 #: The same under a mark that was estimated, which is itself off by something. Source: 0.1, 0.25 and 0.45 on
 #: three folders of 24 photographs: 41.1, 41.0 and 40.5 dB; 29.7, 30.1 and 30.2; 32.9, 33.6 and 34.5.
-REMAINS_ESTIMATED = 0.3
+REMAINS_ESTIMATED = 0.2
 
 
 #: What the opacity of a mark that was worked out from so many photographs may be off by on all of them,
 #: squared; from more, it falls with the third power of their number. Source: four folders of eight training
 #: photographs, of which seven carry the mark: 27.4 dB inside it without, 27.7 with 0.0005 and with 0.001. On
 #: five of 24 a third of that, as the number alone would have it, loses 0.3 to 0.6 dB, the third power 0.04.
-DOUBT, DOUBT_PHOTOGRAPHS, DOUBT_POWER = 0.0007, 7, 3
+DOUBT, DOUBT_PHOTOGRAPHS, DOUBT_POWER = 0.0001, 7, 3
 #: What a colour may differ from what is behind it, squared, though the estimate has them alike.
 LEAST_CONTRAST = 0.14
 

@@ -16,6 +16,7 @@ from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.likelihood import Grid, Unknown, Views, take_steps
 from cleanplate.remove.regression import regress_on_fills
 from cleanplate.remove.shrinkage import TO_RGB, TO_YCC
+from cleanplate.remove.tints import even_out
 from cleanplate.structures import BoolArray, FloatArray, Mark
 
 #: Times that the weights are found anew, and rounds of the solver for each.
@@ -28,7 +29,7 @@ LEAST_OPACITY = 0.02
 #: folders of training photographs. On twelve, of which 6 or 7 carry the mark, 0.55, 0.65, 0.75 and 0.85 give
 #: 31.1, 31.0, 30.9 and 30.7 dB inside it, the first up to 0.9 less on two; on five of 18 to 20 the last three
 #: give 32.6, 32.6 and 32.5; with more, 0.85 was better than 0.65 and 1.
-LIGHT_SCALES = {7: 0.65, 20: 0.75, 60: 0.85}
+LIGHT_SCALES = {7: 0.55, 20: 0.75, 60: 0.85}
 COLOUR_SCALE = 0.65
 #: Colours of a mark reach so far beyond it where files hold them at half the resolution.
 SMEARED_PX = 2
@@ -71,6 +72,7 @@ def estimate_shared_mark(
         added, kept = refine_by_gradients(
             crops_u8, mask, added, kept, grid, torch.device(device), check_stop=check_stop
         )
+        added, kept = even_out(added, kept, _checked(crops_u8, check_stop), len(crops_u8))
     return to_mark(added[:height, :width], kept[:height, :width])
 
 
