@@ -106,7 +106,7 @@ class KnownMarks:
             digest.update(np.rint(np.dstack([mark.rgb, mark.alpha]) * 255).astype(np.uint8).tobytes())
         if self.near is not None:
             digest.update(repr(self.near).encode())
-        return f"known:5-{digest.hexdigest()[:16]}"
+        return f"known:6-{digest.hexdigest()[:16]}"
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""

@@ -26,9 +26,9 @@ INNER_ROUNDS = 30
 LEAST_OPACITY = 0.02
 #: The t's scale over the mean absolute gradient near by, for lightness by how many photographs there are, and
 #: for colours. With less, marks come out too faint on many photographs, with more too dense on few. Source:
-#: folders of training photographs. On twelve, of which 6 or 7 carry the mark, 0.55, 0.65, 0.75 and 0.85 give
-#: 31.1, 31.0, 30.9 and 30.7 dB inside it, the first up to 0.9 less on two; on five of 18 to 20 the last three
-#: give 32.6, 32.6 and 32.5; with more, 0.85 was better than 0.65 and 1.
+#: folders of training photographs. On twelve, of which 6 or 7 carry the mark, 0.5, 0.55, 0.65 and 0.75 give
+#: 32.9, 32.9, 32.8 and 32.7 dB inside it; on five of 18 to 20 0.65, 0.75 and 0.85 give 34.4, 34.4 and 33.1;
+#: with more, 0.85 was better than 0.65 and 1.
 LIGHT_SCALES = {7: 0.55, 20: 0.75, 60: 0.85}
 COLOUR_SCALE = 0.65
 #: Colours of a mark reach so far beyond it where files hold them at half the resolution.

@@ -6,10 +6,10 @@ better known than how colour and opacity share in it. Inside flat parts opacity 
 that are nowhere wider than their soft edges keep theirs, each of their pixels is covered by another part.
 Arrays in, arrays out.
 
-Source: means over what is alike and near are those of a bilateral filter; of means again, those of blurring
-mean shift (Cheng, "Mean shift, mode seeking, and clustering", 1995). The constants were chosen on 17 folders
-of training photographs, twelve of 8 and five of 24, 31.1 and 32.8 dB inside the mark without, 32.8 and 34.3
-with them: half and twice as much of each, but for what is said below, is within 0.1 dB.
+Source: means over what is alike and near are those of a bilateral filter (Tomasi and Manduchi, ICCV 1998).
+The constants were chosen on 17 folders of training photographs, twelve of 8 and five of 24 (31.1 and 32.8 dB
+inside the mark without, 32.8 and 34.4 with it alone), and on a mark of which opacity or colour runs from one
+side to the other, where means in the place of planes lose up to 4 dB of 28, and these 1 of 31.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ ALIKE, ALIKE_COLOURS = 0.5, 0.1
 NEAR_PX = 80.0
 #: Pixels that tell of all others, and fewer where these are many.
 MOST_TELLING, MOST_PAIRS = 1500, 200_000_000
-#: What keeps planes level: the variance of places, by what is near, that counts as much as those there are.
+#: What keeps planes level: it is added to the variance of places, by what is near. Source: with 0.2 flat
+#: marks gain 0.2 dB and colours that run lose 1 to 2.6, with 0.02 flat ones lose 0.3.
 STEADY = 0.05
 #: A pixel is inside a part where no neighbour is less opaque than this share of the most opaque near by.
 #: Source: with 0.6 one folder of thin strokes loses 0.7 dB, with 0.8 one of flat ones 3.
@@ -41,8 +42,8 @@ EDGE_SIGMA_PX = 1.5
 #: What a colour differs from the photographs by, squared, in all channels together, before it is believed to
 #: tell of opacity.
 LEAST_CONTRAST = 0.02
-#: The least and the most that is let through.
-LEAST_KEPT, MOST_KEPT = 0.04, 1.0
+#: The least that is let through.
+LEAST_KEPT = 0.04
 #: Pixels that are told at once: it bounds the memory.
 TOLD_TOGETHER = 2048
 
@@ -84,7 +85,7 @@ def _even_colours(
         contrast = means - behind
         told += (contrast**2).sum(axis=1)
         tells += ((own - opacity[:, None] * behind) * contrast).sum(axis=1)
-    evened = np.clip(tells / told, 1 - MOST_KEPT, 1 - LEAST_KEPT)
+    evened = np.clip(tells / told, 0, 1 - LEAST_KEPT)
     added, kept = added.copy(), kept.copy()
     added[seen] = evened[:, None] * means
     kept[seen] = 1 - evened
