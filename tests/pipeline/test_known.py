@@ -189,3 +189,14 @@ def test_where_a_mark_is_can_be_asked_without_taking_it_off() -> None:
     assert (round(found.left), round(found.top)) == (140, 300)
     assert none is None
     assert KnownMarks((known,)).locate([], plainly) == []
+
+
+def test_what_is_found_just_beside_the_usual_place_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, photo = mark(0.5), marked(mark(0.5), quality=92)
+    beside = Placement(141, 300, deviations=20.0)
+    monkeypatch.setattr("cleanplate.pipeline.known._find_places", lambda *_: [beside])
+    left = []
+    for place in (None, (140, 300, 512, 512)):
+        (taken,) = KnownMarks((replace(known, place=place),)).take_off([photo], plainly)
+        left.append(masked_psnr(photo.rgb if taken is None else taken.rgb, clean(), inside(known)))
+    assert left[1] > max(27, left[0] + 4)

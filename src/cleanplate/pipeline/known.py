@@ -55,6 +55,8 @@ MOST_VISIBLE, MOST_VISIBLE_CLEAR = 0.6, 1.0
 #: 0.45: of 160 that carry it 31 were not seen to, with 0.32 to 2.7 and factors from 0.95 on at the place; the
 #: 40 others have 0.02 at most, with 0.2.
 LEAST_AT_PLACE, LEAST_FACTOR_AT_PLACE = 0.15, 0.6
+#: A mark that is found so near to that place lies there where it explains this part of what it does beside.
+BESIDE_PX, BESIDE_SHARE = 2.0, 0.8
 CONTEXT_PX = 32
 #: Files in these formats keep pixels as they are.
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
@@ -151,12 +153,15 @@ class KnownMarks:
         regions: list[Region] = []
         for mark in self.marks:
             others = len(regions)
+            usual = _find_usual_place(photo, mark)
             for placement in _find_places(rgb, mark, self.near):
-                region = _take_one(rgb, result, opacity, mark, placement, noise)
+                fit = _prefer_usual(
+                    rgb, mark, fit_mark(rgb, mark, placement, find_halved(noise)), usual, noise
+                )
+                region = None if fit is None else _take_fitted(rgb, result, opacity, mark, fit, noise)
                 regions += [] if region is None else [region]
-            place = mark.place if len(regions) == others else None
-            if place is not None and place[2:] == (photo.width, photo.height):
-                region = _take_at_place(rgb, result, opacity, mark, place, noise)
+            if usual is not None and len(regions) == others:
+                region = _take_at_place(rgb, result, opacity, mark, usual, noise)
                 regions += [] if region is None else [region]
         if not regions:
             return None
@@ -190,34 +195,46 @@ def _find_places(rgb: FloatArray, mark: Mark, near: Placement | None) -> list[Pl
     return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
 
 
+def _find_usual_place(photo: Photo, mark: Mark) -> Placement | None:
+    """Where the other photographs have the mark, on one of their size."""
+    if mark.place is None or mark.place[2:] != (photo.width, photo.height):
+        return None
+    return Placement(mark.place[0], mark.place[1], deviations=CLEAR_DEVIATIONS)
+
+
+def _prefer_usual(
+    rgb: FloatArray, mark: Mark, fit: Fit | None, usual: Placement | None, noise: Noise
+) -> Fit | None:
+    """The fit, or that at the usual place where this is near by and explains nearly as much."""
+    if fit is None or usual is None:
+        return fit
+    apart = max(abs(fit.placement.left - usual.left), abs(fit.placement.top - usual.top))
+    if not 0 < apart <= BESIDE_PX:
+        return fit
+    there = fit_mark(rgb, mark, usual, find_halved(noise))
+    return there if there is not None and there.evidence >= BESIDE_SHARE * fit.evidence else fit
+
+
 def _take_at_place(
     rgb: FloatArray,
     result: RgbArray,
     opacity: FloatArray,
     mark: Mark,
-    place: tuple[int, int, int, int],
+    usual: Placement,
     noise: Noise,
 ) -> Region | None:
-    """`_take_one` where the other photographs have the mark, if this one speaks for it there at all."""
-    placement = Placement(place[0], place[1], deviations=CLEAR_DEVIATIONS)
-    fit = fit_mark(rgb, mark, placement, find_halved(noise))
+    """The mark taken off where the other photographs have it, if this one speaks for it there at all."""
+    fit = fit_mark(rgb, mark, usual, find_halved(noise))
     if fit is None or fit.evidence < LEAST_AT_PLACE or fit.factor < LEAST_FACTOR_AT_PLACE:
         return None
     return _take_fitted(rgb, result, opacity, mark, fit, noise)
 
 
-def _take_one(
-    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, placement: Placement, noise: Noise
-) -> Region | None:
-    """Take one mark off `rgb`, `result` and note its `opacity`, all in place; None: nothing was done."""
-    fit = fit_mark(rgb, mark, placement, find_halved(noise))
-    return None if fit is None else _take_fitted(rgb, result, opacity, mark, fit, noise)
-
-
 def _take_fitted(
     rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, fit: Fit, noise: Noise
 ) -> Region | None:
-    """The same of a mark whose place and opacity are settled."""
+    """Take a mark whose place and opacity are settled off `rgb`, `result` and note its `opacity`, all in
+    place; None: nothing was done."""
     if not fit.is_there:
         return None
     sure = fit.evidence >= SURE_EVIDENCE
