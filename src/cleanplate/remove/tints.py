@@ -35,10 +35,13 @@ STEADY = 0.05
 #: A pixel is inside a part where no neighbour is less opaque than this share of the most opaque near by.
 #: Source: with 0.6 one folder of thin strokes loses 0.7 dB, with 0.8 one of flat ones 3.
 LEAST_SHARE, NEIGHBOUR_PX, NEAR_BY_PX = 0.7, 3, 7
-#: Opacities up to this are not looked at, nor have a colour.
-LEAST_OPACITY, LEAST_COLOURED = 0.03, 0.05
-#: How far the soft edge of a part takes over what was changed in it.
-EDGE_SIGMA_PX = 1.5
+#: Opacities up to this have no colour.
+LEAST_COLOURED = 0.05
+#: A mark's opacity is the median of what has this share of the most; pixels with the other share of it are
+#: surely the mark's own.
+BODY_SHARE, SURE_SHARE = 0.3, 0.5
+#: How far soft edges reach from them, and how far those of a part take over what was changed in it.
+EDGE_PX, EDGE_SIGMA_PX = 2, 1.5
 #: What a colour differs from the photographs by, squared, in all channels together, before it is believed to
 #: tell of opacity.
 LEAST_CONTRAST = 0.02
@@ -71,7 +74,7 @@ def _even_colours(
 ) -> tuple[FloatArray, FloatArray]:
     """Colours are those of what is alike and near; opacity is what then changes the photographs as much."""
     alpha = 1 - kept
-    seen = alpha > LEAST_COLOURED
+    seen = _find_coloured(alpha)
     if not seen.any():
         return added, kept
     own, opacity = added[seen], alpha[seen]
@@ -90,6 +93,21 @@ def _even_colours(
     added[seen] = evened[:, None] * means
     kept[seen] = 1 - evened
     return added, kept
+
+
+def _find_coloured(alpha: FloatArray) -> BoolArray:
+    """The mark's own pixels and their soft edges: what is faint away from them is noise of any colour."""
+    surely = _find_own(alpha).astype(np.uint8)
+    near = cv2.dilate(surely, np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
+    return np.asarray((alpha > LEAST_COLOURED) & near, bool)
+
+
+def _find_own(alpha: FloatArray) -> BoolArray:
+    """What is so opaque that it is surely the mark's own."""
+    body = alpha[alpha > max(LEAST_COLOURED, BODY_SHARE * float(alpha.max()))]
+    if not len(body):
+        return np.zeros(alpha.shape, bool)
+    return np.asarray(alpha > SURE_SHARE * float(np.median(body)), bool)
 
 
 def _find_means(colours: FloatArray, opacity: FloatArray, places: FloatArray, count: int) -> FloatArray:
@@ -125,7 +143,7 @@ def _even_opacity(added: FloatArray, kept: FloatArray, count: int) -> tuple[Floa
 def _find_inside(alpha: FloatArray) -> BoolArray:
     least = cv2.erode(alpha, np.ones((NEIGHBOUR_PX, NEIGHBOUR_PX), np.uint8))
     most = cv2.dilate(alpha, np.ones((NEAR_BY_PX, NEAR_BY_PX), np.uint8))
-    return np.asarray((alpha > LEAST_OPACITY) & (least >= LEAST_SHARE * most), bool)
+    return np.asarray(_find_own(alpha) & (least >= LEAST_SHARE * most), bool)
 
 
 def _find_flat(values: FloatArray, places: FloatArray, count: int) -> FloatArray:
