@@ -37,3 +37,14 @@ def test_a_mark_of_an_unbelievable_opacity_explains_nothing(monkeypatch: pytest.
     monkeypatch.setattr(pieces, "fit_mark", lambda *_: replace(fit))
     mark = Mark(np.ones((4, 4), np.float32), np.ones((4, 4, 3), np.float32))
     assert not pieces.explains(mark, [np.zeros((4, 4, 3), np.uint8)] * 6, (False, False))
+
+
+def test_specks_round_a_large_mark_are_none_of_its_parts_but_dots_are() -> None:
+    alpha = np.zeros((200, 200), np.float32)
+    alpha[20:120, 20:180] = 0.5  # a logo
+    alpha[150:154, 60:68] = 0.5  # a letter's dot: two thousandths of it
+    alpha[150:153, 120:123] = 0.5  # noise
+    kept = pieces.drop_faint(alpha, 8)
+    assert kept[152, 64] == 0.5
+    assert kept[151, 121] == 0
+    assert kept[70, 100] == 0.5

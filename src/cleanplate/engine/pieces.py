@@ -30,6 +30,9 @@ DOUBT = 0.35
 EDGE_PX = 2
 #: A piece no pixel of which is more opaque than this part of the mark does not belong to it.
 FAINT = 0.4
+#: Nor does a smaller part of the whole mark: letters' dots have two thousandths of a logo over a line of text,
+#: specks of noise round a large mark on eight photographs at most half of that.
+SPECK_SHARE = 0.001
 #: Photographs that are checked against the estimate, and how many of them it must explain.
 MOST_CHECKED = 24
 LEAST_EXPLAINED = 0.6
@@ -100,6 +103,7 @@ def drop_faint(alpha: FloatArray, count: int) -> FloatArray:
     strong = np.zeros(int(labels.max()) + 1, bool)
     if kept.any():
         strong[np.unique(labels[alpha > FAINT * float(np.percentile(alpha[kept], 90))])] = True
+        strong &= np.bincount(labels.ravel()) >= SPECK_SHARE * np.count_nonzero(kept)
     return np.where(kept & strong[labels], alpha, 0).astype(np.float32)
 
 
