@@ -30,8 +30,8 @@ DOUBT = 0.35
 EDGE_PX = 2
 #: A piece no pixel of which is more opaque than this part of the mark does not belong to it.
 FAINT = 0.4
-#: Nor does a smaller part of the whole mark: letters' dots have two thousandths of a logo over a line of text,
-#: specks of noise round a large mark on eight photographs at most half of that.
+#: Nor does a smaller part of the whole mark: letters' dots have two thousandths of a logo over a line of
+#: text, specks of noise round a large mark on eight photographs mostly less than half of that.
 SPECK_SHARE = 0.001
 #: Photographs that are checked against the estimate, and how many of them it must explain.
 MOST_CHECKED = 24
