@@ -96,6 +96,17 @@ def test_an_opacity_that_runs_from_one_side_to_the_other_still_does() -> None:
     assert _error(lets_through, alpha, alpha > 0) < 0.6 * _error(kept, alpha, alpha > 0)
 
 
+def test_what_is_like_no_other_keeps_its_tint(monkeypatch: pytest.MonkeyPatch) -> None:
+    alpha = _flat()
+    colour = np.broadcast_to(YELLOW, (HEIGHT, WIDTH, 3)).copy()
+    colour[30:33, 101:104] = BLUE
+    crops = _crops(alpha, colour)
+    monkeypatch.setattr(tints, "MOST_TELLING", 20)  # it is not among those that tell
+    evened, kept = even_out(alpha[..., None] * colour, 1 - alpha, crops, COUNT)
+    assert np.allclose(evened, alpha[..., None] * colour, atol=0.02)
+    assert np.allclose(kept, 1 - alpha, atol=0.02)
+
+
 def test_where_there_is_no_mark_nothing_changes() -> None:
     added, kept = np.zeros((16, 16, 3), np.float32), np.ones((16, 16), np.float32)
     same, too = even_out(added, kept, [np.full((16, 16, 3), 90, np.uint8)] * 3, 3)
