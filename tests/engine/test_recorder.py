@@ -14,6 +14,8 @@ from cleanplate.engine.events import (
     Retried,
     RunFinished,
     RunStarted,
+    SurveyFinished,
+    SurveyStarted,
 )
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.summary import RunSummary
@@ -82,6 +84,24 @@ def test_samples_are_thinned_and_begin_anew(tmp_path, clock):
     ]
     RunRecorder(tmp_path, clock=clock)(RunStarted(total=1, skipped=0))
     assert read_samples(tmp_path) == []
+
+
+def test_a_survey_is_told_before_the_run_starts(tmp_path, clock, capsys):
+    before = RunRecorder(tmp_path, clock=clock)
+    for event in (RunStarted(total=8, skipped=0), sampled(1)):
+        before(event)
+    assert read_samples(tmp_path)
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(SurveyStarted(photographs=9))
+    assert read_samples(tmp_path) == [], "of the run before"
+    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (9, 0)
+    assert main(["monitor", str(tmp_path), "--once"]) == 0
+    assert "looking through 9 photographs for a mark that they share" in capsys.readouterr().out
+    recorder(sampled(2))
+    recorder(SurveyFinished())
+    recorder(RunStarted(total=9, skipped=0))
+    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (0, 9)
+    assert [sample["process_bytes"] for sample in read_samples(tmp_path)] == [2], "the survey's stay"
 
 
 def test_what_the_card_does_is_shown_to_whoever_watches_from_elsewhere(tmp_path, clock, capsys):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from cleanplate.engine.events import Cleaned, Paused, Retried, Warned
+from cleanplate.engine.events import Cleaned, Paused, Retried, RunStarted, SurveyStarted, Warned
 from cleanplate.engine.hold import Hold
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.stop import StopRequest
@@ -95,6 +95,13 @@ def test_results_arrive_one_by_one(following):
     assert following.client.get("/api/samples").json()["samples"]
     page = following.client.get("/").text
     assert "0.png" in page
+
+
+def test_a_survey_is_told_before_the_run_starts(following):
+    following.run(SurveyStarted(photographs=COUNT))
+    assert (following.tell()["surveyed"], following.tell()["total"]) == (COUNT, 0)
+    following.run(RunStarted(total=COUNT, skipped=0))
+    assert (following.tell()["surveyed"], following.tell()["total"]) == (0, COUNT)
 
 
 def test_the_pause_button_holds_the_engine(following):

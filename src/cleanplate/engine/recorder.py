@@ -16,6 +16,7 @@ from cleanplate.engine.events import (
     Retried,
     RunFinished,
     RunStarted,
+    SurveyStarted,
 )
 from cleanplate.monitor.records import RunStatus, append_sample, clear_samples, write_status
 
@@ -38,11 +39,13 @@ class RunRecorder:
     def __call__(self, event: Event) -> None:
         status = self._status
         match event:
+            case SurveyStarted():
+                self._begin()
+                self._change(surveyed=event.photographs)
             case RunStarted():
-                self._writes = not event.dry_run
-                self._change(total=event.total, skipped=event.skipped)
-                if self._writes:
-                    clear_samples(self._output)
+                if not (event.dry_run or self._writes):
+                    self._begin()
+                self._change(total=event.total, skipped=event.skipped, surveyed=0)
             case PhotoFinished():
                 self._count(event)
             case Retried():
@@ -58,7 +61,11 @@ class RunRecorder:
                 usage = event.summary.usage
                 state = "interrupted" if event.summary.interrupted else "finished"
                 self._change(state=state, metered_peak_bytes=usage.metered_peak_bytes)
-        self._write(now=isinstance(event, RunStarted | RunFinished))
+        self._write(now=isinstance(event, SurveyStarted | RunStarted | RunFinished))
+
+    def _begin(self) -> None:
+        self._writes = True
+        clear_samples(self._output)
 
     def _count(self, event: PhotoFinished) -> None:
         outcome = event.outcome

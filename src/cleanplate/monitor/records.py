@@ -27,7 +27,8 @@ MOST_SAMPLE_BYTES = 4_000_000
 class RunStatus:
     """How far a run is. Times in seconds since 1970; `seconds` by stage, summed over threads.
 
-    state: "running", "finished" or "interrupted". images: photographs by what became of them.
+    state: "running", "finished" or "interrupted". images: photographs by what became of them. surveyed: of
+    so many a shared mark is looked for, before any is worked on; 0: that is over, or was not asked for.
     metered_peak_bytes: the most that live tensors and queued pictures took together; None: not metered.
     """
 
@@ -37,6 +38,7 @@ class RunStatus:
     updated: float = 0.0
     total: int = 0
     skipped: int = 0
+    surveyed: int = 0
     images: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     out_of_memory: int = 0

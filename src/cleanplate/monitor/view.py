@@ -108,7 +108,11 @@ def describe_status(status: RunStatus) -> str:
 
     >>> describe_status(RunStatus(state="running", total=9, images={"repaired": 3, "failed": 1}, pauses=1))
     'running: 4 of 9 photographs (3 repaired, 1 failed), paused 1 time'
+    >>> describe_status(RunStatus(state="running", surveyed=9))
+    'running: looking through 9 photographs for a mark that they share'
     """
+    if status.surveyed:
+        return f"{status.state}: looking through {status.surveyed} photographs for a mark that they share"
     images = ", ".join(
         f"{count} {verdict.replace('_', ' ')}" for verdict, count in status.images.items() if count
     )

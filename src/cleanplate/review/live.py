@@ -16,6 +16,7 @@ from cleanplate.engine.events import (
     Retried,
     RunFinished,
     RunStarted,
+    SurveyStarted,
     Warned,
 )
 from cleanplate.engine.hold import Hold
@@ -70,7 +71,7 @@ class LiveRun:
         self._stop = stop
         self._lock = threading.Lock()
         self._state = "running"
-        self._total = self._skipped = self._done = self._pauses = self._retries = 0
+        self._total = self._skipped = self._surveyed = self._done = self._pauses = self._retries = 0
         self._counts: Counter[str] = Counter()
         self._began = time.time()
         self._samples = LineReader(desk.album.output / SAMPLES_FILE)
@@ -96,6 +97,9 @@ class LiveRun:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case SurveyStarted():
+                with self._lock:
+                    self._surveyed = event.photographs
             case RunStarted():
                 self._begin(event)
             case PhotoFinished():
@@ -110,7 +114,10 @@ class LiveRun:
                 self._desk.feed.publish("note", _describe_note(event))
 
     def to_json(self) -> dict[str, Any]:
-        """How far the run is; rate: photographs a second; left_seconds: None where nobody can tell."""
+        """How far the run is.
+
+        rate: photographs a second. left_seconds: None where nobody can tell. surveyed: see `RunStatus`.
+        """
         with self._lock:
             state = self._state
             if state == "running" and self._hold.asked and not self._stop.requested:
@@ -122,6 +129,7 @@ class LiveRun:
                 total=self._total,
                 done=self._done,
                 skipped=self._skipped,
+                surveyed=self._surveyed,
                 counts={verdict.value: self._counts[verdict.value] for verdict in Verdict},
                 rate=round(rate, 3),
                 left_seconds=round((self._total - self._done) / rate, 1) if rate else None,
@@ -151,7 +159,8 @@ class LiveRun:
 
     def _begin(self, event: RunStarted) -> None:
         with self._lock:
-            self._total, self._skipped, self._began = event.total, event.skipped, time.time()
+            self._total, self._skipped, self._surveyed = event.total, event.skipped, 0
+            self._began = time.time()
         self._tell()
 
     def _finish(self, event: PhotoFinished) -> None:
@@ -192,6 +201,7 @@ def _describe(state: str, **known: Any) -> dict[str, Any]:
         "total": 0,
         "done": 0,
         "skipped": 0,
+        "surveyed": 0,
         "counts": {},
         "rate": 0.0,
         "left_seconds": None,

@@ -265,10 +265,12 @@ export class Review {
     const held = this.runPanel.contains(document.activeElement) && document.activeElement.tagName === "BUTTON";
     const pace = run.rate ? say("mean_pace", { rate: number(run.rate, 2) }) : null;
     const left = !isOver && run.left_seconds ? say("left_time", { time: duration(Math.round(run.left_seconds)) }) : null;
-    const text = [say(`state_${run.state}`), say("run_state", { done: number(run.done), total: number(run.total) }), pace, left];
+    const isSurveyed = !isOver && run.surveyed > 0;
+    const far = isSurveyed ? say("run_survey", { count: number(run.surveyed) }) : say("run_state", { done: number(run.done), total: number(run.total) });
+    const text = [say(`state_${run.state}`), far, pace, left];
     this.runPanel.replaceChildren(
       ...[
-        makeProgress(run.done, run.total, say("run")),
+        !isSurveyed && makeProgress(run.done, run.total, say("run")),
         make("span", { class: "fine", text: text.filter(Boolean).join(" · ") }),
         !isOver && button(say(isHeld ? "resume_run" : "pause_run"), { image: isHeld ? "play" : "pause", on: { click: () => this.holdRun(!isHeld) }, data: { act: "hold" } }),
       ].filter(Boolean),
