@@ -7,6 +7,7 @@ Arrays are NumPy, channels last. `rgb` without a suffix has the photograph's own
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -179,15 +180,48 @@ class Mark:
     rgb: (h, w, 3) float32 in [0, 1].
     kind: what was drawn ("text", "logo", "stamp", "tiled") or "estimated", "given".
     photographs: from how many it was worked out; 0: from none, or that is not known.
-    place: (left, top, width, height): its corner on most photographs of that size; None: not known,
-    as of a part of it or of another size.
+    place: where most photographs have it; None: not known, as of a part of it or of another size.
     """
 
     alpha: FloatArray
     rgb: FloatArray
     kind: str = "given"
     photographs: int = 0
-    place: tuple[int, int, int, int] | None = None
+    place: UsualPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsualPlace:
+    """Where most of the photographs that share a mark have it.
+
+    left, top: its upper left corner on a photograph of width x height, in pixels. across, down: from where it
+    keeps its distance on photographs of other sizes: 0 the left or upper edge, 0.5 the middle, 1 the right or
+    lower edge; None: on those it is not known.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    anchor: tuple[float, float] | None = None
+
+    def on(self, width: int, height: int) -> tuple[Placement, ...]:
+        """At which whole pixels a photograph of this size has it: two or four where half pixels come out.
+
+        >>> [(at.left, at.top) for at in UsualPlace(80, 10, 100, 50, (1, 0)).on(120, 40)]
+        [(100, 10)]
+        >>> [(at.left, at.top) for at in UsualPlace(40, 10, 100, 50, (0.5, 0)).on(103, 50)]
+        [(41, 10), (42, 10)]
+        >>> UsualPlace(40, 10, 100, 50).on(103, 50)
+        ()
+        """
+        if self.anchor is None and (width, height) != (self.width, self.height):
+            return ()
+        across, down = self.anchor or (0, 0)
+        left = self.left + across * (width - self.width)
+        top = self.top + down * (height - self.height)
+        lefts, tops = {math.floor(left), math.ceil(left)}, {math.floor(top), math.ceil(top)}
+        return tuple(Placement(x, y) for y in sorted(tops) for x in sorted(lefts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,13 +49,11 @@ def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> Non
     assert found.mark.kind == FIXED_SIZE
     assert agrees(found, 0.55)
     place, (left, top) = found.mark.place, find_place(draw_mark())
-    if grow_px:  # no two photographs have one size
-        assert place is None
-    else:
-        assert place is not None
-        assert abs(place[0] - left) <= 8
-        assert abs(place[1] - top) <= 8
-        assert place[2:] == (SIZE[1], SIZE[0])
+    assert place is not None
+    (there,) = place.on(SIZE[1], SIZE[0])
+    assert abs(there.left - left) <= 8
+    assert abs(there.top - top) <= 8
+    assert place.anchor == ((1, 1) if grow_px else None), "no two photographs have one size, or all"
 
 
 def look_at_the_corner(photos: Sequence[Photo]) -> list[Detection | None]:

@@ -7,7 +7,7 @@ from PIL import Image, PngImagePlugin
 from cleanplate.errors import UsageError
 from cleanplate.marks import read_mark, write_mark
 from cleanplate.marks.files import ESTIMATED, FIXED_SIZE
-from cleanplate.structures import Mark
+from cleanplate.structures import Mark, UsualPlace
 
 
 def test_round_trip_is_exact_to_half_a_level(tmp_path):
@@ -57,13 +57,13 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [FIXED_SIZE, ESTIMATED])
-def test_what_is_known_of_an_estimated_mark_is_kept_in_its_file(tmp_path, kind):
-    mark = Mark(
-        np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind, 24, (-3, 40, 480, 320)
-    )
+@pytest.mark.parametrize("anchor", [None, (0, 0), (1, 0.5)])
+def test_what_is_known_of_an_estimated_mark_is_kept_in_its_file(tmp_path, kind, anchor):
+    place = UsualPlace(-3, 123456789, 480, 320, anchor)
+    mark = Mark(np.full((4, 4), 0.5, np.float32), np.ones((4, 4, 3), np.float32), kind, 24, place)
     write_mark(mark, tmp_path / "mark.png")
     kept = read_mark(tmp_path / "mark.png")
-    assert (kept.kind, kept.photographs, kept.place) == (kind, 24, (-3, 40, 480, 320))
+    assert (kept.kind, kept.photographs, kept.place) == (kind, 24, place)
 
 
 @pytest.mark.parametrize("said", ["", "-3", "many", "9" * 5000])

@@ -21,7 +21,7 @@ from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.known import remove_known
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Detection, Mark, Method, Photo, Placement, Repair, Verdict
+from cleanplate.structures import Detection, Mark, Method, Photo, Placement, Repair, UsualPlace, Verdict
 
 
 @dataclass
@@ -171,14 +171,20 @@ def test_a_mark_that_hardly_shows_is_taken_off_where_the_other_photographs_have_
     known, photo = mark(0.4), marked(mark(0.4), quality=92)
     bare = replace(photo, rgb=clean())
     monkeypatch.setattr("cleanplate.pipeline.known._find_places", lambda *_: [])
-    at_place = replace(known, place=(140, 300, 512, 512))
+    at_place = replace(known, place=UsualPlace(140, 300, 512, 512))
     (taken,) = KnownMarks((at_place,)).take_off([photo], plainly)
     assert isinstance(taken, Taken)
     assert masked_psnr(taken.rgb, clean(), inside(known)) > 29
     assert KnownMarks((at_place,)).take_off([bare], plainly) == [None]
     assert KnownMarks((known,)).take_off([photo], plainly) == [None]
-    elsewhere = replace(known, place=(140, 300, 512, 511))
+    elsewhere = replace(known, place=UsualPlace(140, 300, 512, 511))
     assert KnownMarks((elsewhere,)).take_off([photo], plainly) == [None]
+    from_the_right = replace(known, place=UsualPlace(28, 300, 400, 512, (1.0, 0.0)))
+    from_the_middle = replace(known, place=UsualPlace(83, 300, 399, 512, (0.5, 0.0)))
+    for anchored in (from_the_right, from_the_middle):  # 139.5 pixels from the left, for the latter
+        (there,) = KnownMarks((anchored,)).take_off([photo], plainly)
+        assert isinstance(there, Taken)
+        assert np.array_equal(there.rgb, taken.rgb)
     assert KnownMarks((at_place,)).fingerprint != KnownMarks((known,)).fingerprint
 
 
@@ -196,7 +202,7 @@ def test_what_is_found_just_beside_the_usual_place_lies_there(monkeypatch: pytes
     beside = Placement(141, 300, deviations=20.0)
     monkeypatch.setattr("cleanplate.pipeline.known._find_places", lambda *_: [beside])
     left = []
-    for place in (None, (140, 300, 512, 512)):
+    for place in (None, UsualPlace(140, 300, 512, 512)):
         (taken,) = KnownMarks((replace(known, place=place),)).take_off([photo], plainly)
         left.append(masked_psnr(photo.rgb if taken is None else taken.rgb, clean(), inside(known)))
     assert left[1] > max(27, left[0] + 4)

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from cleanplate.engine.leads import FIRST_LOOK, spread_evenly
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.pipeline.known import KnownMarks
-from cleanplate.structures import Mark, Placement
+from cleanplate.structures import Mark, Photo, Placement, UsualPlace
 
 #: So many photographs, and half of those that show the mark, must have it at one place, that it is its own.
 FEWEST_AT_PLACE = 3
+#: From where a mark may keep its distance; a place on photographs of one size comes first, as it says least.
+_SIDES = (0.0, 1.0, 0.5)
+_ANCHORS: tuple[tuple[float, float] | None, ...] = (None, *((x, y) for y in _SIDES for x in _SIDES))
+
+#: Where a photograph has the mark, to whole pixels, and its size.
+_Seen = tuple[int, int, int, int]
 
 
-def find_usual_place(mark: Mark, photo_set: PhotoSet) -> tuple[int, int, int, int] | None:
-    """(left, top, width, height), in pixels: where most photographs of one size, of those that show the mark,
-    have it, and that size. None where no place is usual. Raises StoppedError.
+def find_usual_place(mark: Mark, photo_set: PhotoSet) -> UsualPlace | None:
+    """Where most photographs have the mark, of those that show it; None where no place is usual.
+
+    Raises StoppedError.
     """
-    known, places = KnownMarks((mark,)), Counter[tuple[int, int, int, int]]()
+    known, seen = KnownMarks((mark,)), list[_Seen]()
     for path in spread_evenly(photo_set.paths, FIRST_LOOK):
         photo = photo_set.read(path)
-        (found,) = known.locate([photo], photo_set.attempt) if photo is not None else (None,)
-        if photo is not None and isinstance(found, Placement):
-            places[round(found.left), round(found.top), photo.width, photo.height] += 1
+        seen += [] if photo is None else _locate(known, photo, photo_set)
+    return choose_place(seen)
+
+
+def _locate(known: KnownMarks, photo: Photo, photo_set: PhotoSet) -> list[_Seen]:
+    (found,) = known.locate([photo], photo_set.attempt)
+    if not isinstance(found, Placement):
+        return []
+    return [(round(found.left), round(found.top), photo.width, photo.height)]
+
+
+def choose_place(seen: list[_Seen]) -> UsualPlace | None:
+    """The place that most photographs share. seen: of each, where it has the mark (left, top), and its size.
+
+    >>> choose_place([(80, 9, 100, 50), (100, 9, 120, 40), (80, 9, 100, 50), (7, 0, 120, 40)])
+    UsualPlace(left=80, top=9, width=100, height=50, anchor=(1.0, 0.0))
+    >>> choose_place([(80, 9, 100, 50)] * 3 + [(81, 9, 100, 50)])
+    UsualPlace(left=80, top=9, width=100, height=50, anchor=None)
+    """
+    places = [UsualPlace(*one, anchor=anchor) for anchor in _ANCHORS for one in dict.fromkeys(seen)]
     if not places:
         return None
-    ((place, count),) = places.most_common(1)
-    return place if count >= max(FEWEST_AT_PLACE, places.total() / 2) else None
+    counts = [sum(_is_at(place, one) for one in seen) for place in places]
+    best = max(counts)
+    return places[counts.index(best)] if best >= max(FEWEST_AT_PLACE, len(seen) / 2) else None
+
+
+def _is_at(place: UsualPlace, seen: _Seen) -> bool:
+    left, top, width, height = seen
+    return (left, top) in [(at.left, at.top) for at in place.on(width, height)]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from cleanplate.errors import UsageError
-from cleanplate.structures import Mark
+from cleanplate.structures import Mark, UsualPlace
 
 #: A mark's kind where it lies on photographs in its own size only, and where its file says so.
 FIXED_SIZE = "fixed size"
@@ -19,8 +19,10 @@ ESTIMATED = "estimated"
 _NOTE = "cleanplate"
 #: Under this name a file says from how many photographs its mark was worked out.
 _PHOTOGRAPHS_NOTE = "cleanplate photographs"
-#: And under this one where it lies on photographs of which size: left, top, width, height.
+#: And under this one where it lies on photographs of which size: left, top, width, height; then, where it
+#: keeps its distance from a point on photographs of other sizes, which (`UsualPlace.anchor`).
 _PLACE_NOTE = "cleanplate place"
+_PLACE = "(-?[0-9]{1,9}) (-?[0-9]{1,9}) ([0-9]{1,9}) ([0-9]{1,9})(?: (0|0[.]5|1) (0|0[.]5|1))?"
 
 
 def read_mark(path: Path) -> Mark:
@@ -50,11 +52,18 @@ def read_mark(path: Path) -> Mark:
     )
 
 
-def _read_place(said: str) -> tuple[int, int, int, int] | None:
-    if not re.fullmatch("-?[0-9]{1,9} -?[0-9]{1,9} [0-9]{1,9} [0-9]{1,9}", said):
+def _read_place(said: str) -> UsualPlace | None:
+    match = re.fullmatch(_PLACE, said)
+    if match is None:
         return None
-    left, top, width, height = (int(number) for number in said.split())
-    return left, top, width, height
+    left, top, width, height = (int(number) for number in match.group(1, 2, 3, 4))
+    anchor = None if match[5] is None else (float(match[5]), float(match[6]))
+    return UsualPlace(left, top, width, height, anchor)
+
+
+def _tell_place(place: UsualPlace) -> str:
+    numbers = (place.left, place.top, place.width, place.height, *(place.anchor or ()))
+    return " ".join(f"{number:.10g}" for number in numbers)
 
 
 def write_mark(mark: Mark, path: Path) -> None:
@@ -71,7 +80,7 @@ def encode_mark(mark: Mark) -> bytes:
     if mark.photographs:
         notes.add_text(_PHOTOGRAPHS_NOTE, str(mark.photographs))
     if mark.place is not None:
-        notes.add_text(_PLACE_NOTE, " ".join(str(number) for number in mark.place))
+        notes.add_text(_PLACE_NOTE, _tell_place(mark.place))
     stream = io.BytesIO()
     picture = Image.fromarray(np.round(np.clip(rgba, 0, 1) * 255).astype(np.uint8))
     picture.save(stream, format="PNG", pnginfo=notes)

@@ -153,14 +153,14 @@ class KnownMarks:
         regions: list[Region] = []
         for mark in self.marks:
             others = len(regions)
-            usual = _find_usual_place(photo, mark)
+            usual = _list_usual_places(photo, mark)
             for placement in _find_places(rgb, mark, self.near):
                 fit = _prefer_usual(
                     rgb, mark, fit_mark(rgb, mark, placement, find_halved(noise)), usual, noise
                 )
                 region = None if fit is None else _take_fitted(rgb, result, opacity, mark, fit, noise)
                 regions += [] if region is None else [region]
-            if usual is not None and len(regions) == others:
+            if len(regions) == others:
                 region = _take_at_place(rgb, result, opacity, mark, usual, noise)
                 regions += [] if region is None else [region]
         if not regions:
@@ -195,24 +195,32 @@ def _find_places(rgb: FloatArray, mark: Mark, near: Placement | None) -> list[Pl
     return find_mark(rgb, mark, other_scales=mark.kind != FIXED_SIZE, least_deviations=LEAST_DEVIATIONS)
 
 
-def _find_usual_place(photo: Photo, mark: Mark) -> Placement | None:
-    """Where the other photographs have the mark, on one of their size."""
-    if mark.place is None or mark.place[2:] != (photo.width, photo.height):
-        return None
-    return Placement(mark.place[0], mark.place[1], deviations=CLEAR_DEVIATIONS)
+def _list_usual_places(photo: Photo, mark: Mark) -> list[Placement]:
+    """Where the other photographs have the mark, on one of this size."""
+    if mark.place is None:
+        return []
+    places = mark.place.on(photo.width, photo.height)
+    return [replace(place, deviations=CLEAR_DEVIATIONS) for place in places]
 
 
 def _prefer_usual(
-    rgb: FloatArray, mark: Mark, fit: Fit | None, usual: Placement | None, noise: Noise
+    rgb: FloatArray, mark: Mark, fit: Fit | None, usual: Sequence[Placement], noise: Noise
 ) -> Fit | None:
     """The fit, or that at the usual place where this is near by and explains nearly as much."""
-    if fit is None or usual is None:
+    if fit is None or not usual:
         return fit
-    apart = max(abs(fit.placement.left - usual.left), abs(fit.placement.top - usual.top))
+    found = fit.placement
+    apart = min(max(abs(found.left - place.left), abs(found.top - place.top)) for place in usual)
     if not 0 < apart <= BESIDE_PX:
         return fit
-    there = fit_mark(rgb, mark, usual, find_halved(noise))
+    there = _fit_best(rgb, mark, usual, noise)
     return there if there is not None and there.evidence >= BESIDE_SHARE * fit.evidence else fit
+
+
+def _fit_best(rgb: FloatArray, mark: Mark, places: Sequence[Placement], noise: Noise) -> Fit | None:
+    """The fit at that of the places for which most speaks; None where it lies outside at all of them."""
+    fits = [fit_mark(rgb, mark, place, find_halved(noise)) for place in places]
+    return max((fit for fit in fits if fit is not None), key=lambda fit: fit.evidence, default=None)
 
 
 def _take_at_place(
@@ -220,11 +228,11 @@ def _take_at_place(
     result: RgbArray,
     opacity: FloatArray,
     mark: Mark,
-    usual: Placement,
+    usual: Sequence[Placement],
     noise: Noise,
 ) -> Region | None:
     """The mark taken off where the other photographs have it, if this one speaks for it there at all."""
-    fit = fit_mark(rgb, mark, usual, find_halved(noise))
+    fit = _fit_best(rgb, mark, usual, noise)
     if fit is None or fit.evidence < LEAST_AT_PLACE or fit.factor < LEAST_FACTOR_AT_PLACE:
         return None
     return _take_fitted(rgb, result, opacity, mark, fit, noise)
