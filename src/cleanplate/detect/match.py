@@ -61,11 +61,15 @@ PREFER_WHOLE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class _Peak:
-    """A place at the coarse size. deviations: how far its cosine stands out."""
+    """A place at the coarse size. deviations: how far its cosine stands out.
+
+    coarse: what it was found in, where that is the mark's own scale at the size where it is looked for first.
+    """
 
     place: Placement
     deviations: float
     manner: Manner
+    coarse: _Coarse | None = None
 
 
 def find_mark(
@@ -94,7 +98,7 @@ def find_mark(
     reach_px = None if other_scales else _find_reach(trimmed, peak.place)
     place = refine_place(rgb, trimmed, peak.place, peak.manner, reach_px)
     best = replace(place, deviations=peak.deviations)
-    found = [best, *(_find_others(rgb, trimmed, best, peak.manner) if several else [])]
+    found = [best, *(_find_others(rgb, trimmed, best, peak) if several else [])]
     return [_move(place, -left, -top) for place in found]
 
 
@@ -164,13 +168,15 @@ def _peaks(
     """The best place at each scale. The photograph is shrunk so that the mark has one size at all of them."""
     manners = _list_manners(rgb, mark)
     for scale in scales:
+        reduced = _Reduced.make(rgb, mark, scale, coarse_px)
         for manner in manners:
-            coarse = _look(rgb, mark, scale, manner, coarse_px)
+            coarse = reduced.look(mark, manner)
             if coarse is None:
                 continue
             at = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
             place = coarse.place(int(at[0]), int(at[1]))
-            yield _Peak(place, place.score / _measure_spread(coarse.cosine), manner)
+            kept = coarse if scale == 1 and coarse_px == COARSE_LONG_PX else None
+            yield _Peak(place, place.score / _measure_spread(coarse.cosine), manner, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,24 +200,43 @@ class _Coarse:
         return Placement(left, top, self.scale, float(self.cosine[row, column]))
 
 
-def _look(
-    rgb: FloatArray, mark: Mark, scale: float, manner: Manner, coarse_px: int = COARSE_LONG_PX
-) -> _Coarse | None:
-    """Cosines at a size where the mark is as large as it must be; None where it does not fit at all."""
-    height, width = rgb.shape[:2]
-    wanted = max(coarse_px / max(mark.alpha.shape), COARSE_SHORT_PX / min(mark.alpha.shape))
-    reduced = min(1.0, wanted / scale)
-    size = (max(1, round(width * reduced)), max(1, round(height * reduced)))
-    small = rgb if reduced == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    behind = rgb[::4, ::4].mean(axis=(0, 1), dtype=np.float32)
-    outline = draw_outline(scale_mark(mark, scale * reduced), behind, manner)
-    over = (round(OVERHANG * outline.shape[0]), round(OVERHANG * outline.shape[1]))
-    field = draw_field(np.asarray(small, np.float32), manner)
-    field = np.pad(field, ((over[0], over[0]), (over[1], over[1]), (0, 0)))
-    if not _fits(field, outline):
-        return None
-    cosine = correlate(field, outline)
-    return _Coarse(cosine, scale, width / size[0], height / size[1], over, outline.shape[:2])
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """A photograph in the size in which a mark of one scale is looked for.
+
+    rgb: (h, w, 3) float32. across, down: pixels of the photograph to one of this. factor: of the mark's size.
+    behind: the photograph's mean colour.
+    """
+
+    rgb: FloatArray
+    scale: float
+    across: float
+    down: float
+    factor: float
+    behind: FloatArray
+
+    @classmethod
+    def make(cls, rgb: FloatArray, mark: Mark, scale: float, coarse_px: int = COARSE_LONG_PX) -> _Reduced:
+        """As small as leaves the mark as large as it must be."""
+        height, width = rgb.shape[:2]
+        wanted = max(coarse_px / max(mark.alpha.shape), COARSE_SHORT_PX / min(mark.alpha.shape))
+        factor = min(1.0, wanted / scale)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        small = rgb if factor == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        behind = rgb[::4, ::4].mean(axis=(0, 1), dtype=np.float32)
+        return cls(
+            np.asarray(small, np.float32), scale, width / size[0], height / size[1], scale * factor, behind
+        )
+
+    def look(self, mark: Mark, manner: Manner) -> _Coarse | None:
+        """Cosines for every place; None where the mark does not fit at all."""
+        outline = draw_outline(scale_mark(mark, self.factor), self.behind, manner)
+        over = (round(OVERHANG * outline.shape[0]), round(OVERHANG * outline.shape[1]))
+        field = np.pad(draw_field(self.rgb, manner), ((over[0], over[0]), (over[1], over[1]), (0, 0)))
+        if not _fits(field, outline):
+            return None
+        cosine = correlate(field, outline)
+        return _Coarse(cosine, self.scale, self.across, self.down, over, outline.shape[:2])
 
 
 def refine_place(
@@ -342,9 +367,10 @@ def _parabola(values: FloatArray) -> tuple[float, float]:
     return at, -0.25 * (before - after) * at
 
 
-def _find_others(rgb: FloatArray, mark: Mark, best: Placement, manner: Manner) -> list[Placement]:
+def _find_others(rgb: FloatArray, mark: Mark, best: Placement, peak: _Peak) -> list[Placement]:
     """Further places at the same scale, as a tiled mark has them."""
-    coarse = _look(rgb, mark, best.scale, manner)
+    coarse = peak.coarse if best.scale == 1 else None
+    coarse = coarse or _Reduced.make(rgb, mark, best.scale).look(mark, peak.manner)
     if coarse is None:
         return []
     cosine = coarse.cosine
@@ -362,7 +388,7 @@ def _find_others(rgb: FloatArray, mark: Mark, best: Placement, manner: Manner) -
         start = coarse.place(row, column)
         if start.score < least:
             break
-        near = refine_place(rgb, mark, start, manner, reach_px=int(np.ceil(2 * coarse.across)) + 1)
+        near = refine_place(rgb, mark, start, peak.manner, reach_px=int(np.ceil(2 * coarse.across)) + 1)
         if near.score >= LEAST_OF_BEST * best.score:
             found.append(near)
     return found

@@ -23,7 +23,7 @@ from cleanplate.remove.candidates import (
 from cleanplate.remove.estimate import LayerFit
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate, estimate_fill_variance, fill_with_membrane
-from cleanplate.remove.judge import SURROUNDINGS_PX, Visibility, judge_visibility
+from cleanplate.remove.judge import SURROUNDINGS_PX, MatteEdges, Visibility, judge_visibility
 from cleanplate.remove.separate import MARGIN_PX, MATTE_FLOOR
 from cleanplate.structures import BoolArray, Box, FloatArray, Method, Region
 
@@ -82,8 +82,9 @@ def choose_by_shares(found: Candidates, shares: FloatArray) -> Removal:
         if mean[METHODS.index(Method.LEFT)] > MOST_LEFT:
             return Method.LEFT, pictures.marked, 1.0
         mixed, matte = pictures.mix(changes[near.slices]), found.matte[near.slices]
-        before, seen = (judge_visibility(rgb, matte, where) for rgb in (pictures.marked, mixed))
-        return METHODS[1 + int(mean[1:].argmax())], mixed, _share(seen, before)
+        edges = MatteEdges.find(matte, where)
+        seen = _share(edges.judge(mixed), edges.judge(pictures.marked))
+        return METHODS[1 + int(mean[1:].argmax())], mixed, seen
 
     return _put_together(found, choose)
 
@@ -159,16 +160,17 @@ def _choose(
     candidates: Pictures, matte: FloatArray, where: BoolArray, fit: LayerFit | None
 ) -> tuple[Method, FloatArray, float]:
     """(method, picture, part of the mark that is still visible)."""
-    before = judge_visibility(candidates.marked, matte, where)
+    edges = MatteEdges.find(matte, where)
+    before = edges.judge(candidates.marked)
     allowed = MOST_SEEN * float(candidates.fill_variance[where].mean())
     if fit is not None and fit.evidence > 0:
-        seen = judge_visibility(candidates.unblended, matte, where)
+        seen = edges.judge(candidates.unblended)
         if seen.squared <= allowed and seen.total <= MOST_VISIBLE * before.total:
             return Method.UNBLENDED, candidates.unblended, _share(seen, before)
-    seen = judge_visibility(candidates.restored, matte, where)
+    seen = edges.judge(candidates.restored)
     if seen.squared <= allowed and seen.total <= MOST_VISIBLE_RESTORED * before.total:
         return Method.RESTORED, candidates.restored, _share(seen, before)
-    seen = judge_visibility(candidates.filled, matte, where)
+    seen = edges.judge(candidates.filled)
     speaks_against = fit is not None and fit.evidence <= 0
     if speaks_against or seen.total > MOST_VISIBLE * before.total:
         return Method.LEFT, candidates.marked, 1.0

@@ -45,6 +45,42 @@ class Visibility:
         return self.ghost**2 + self.halo**2
 
 
+@dataclass(frozen=True, eq=False)
+class MatteEdges:
+    """The edges along which a mark is looked for: of one matte, for any number of pictures.
+
+    across, down: (h, w), the matte's slopes. edge: (h, w) bool, where they count. steepness: their squares,
+    of the edge's pixels. around: (h, w) bool, the surroundings that edges inside are compared with.
+    """
+
+    across: FloatArray
+    down: FloatArray
+    edge: BoolArray
+    steepness: FloatArray
+    around: BoolArray
+
+    @classmethod
+    def find(cls, matte: FloatArray, where: BoolArray) -> MatteEdges:
+        """Those of a (h, w) float32 matte inside `where`."""
+        across, down = _slopes(matte)
+        steepness = across**2 + down**2
+        edge = where & (steepness > LEAST_EDGE**2)
+        around = dilate(where, SURROUNDINGS_PX) & ~dilate(matte > 0.02, 2)
+        return cls(across, down, edge, steepness[edge], around)
+
+    def judge(self, rgb: FloatArray) -> Visibility:
+        """How visible the mark is in (h, w, 3) float32 `rgb`."""
+        if not self.steepness.size:
+            return Visibility(0.0, 0.0)
+        right, below = _slopes(rgb)
+        along = (right * self.across[..., None] + below * self.down[..., None])[self.edge]
+        ghost = along.sum(axis=0) / self.steepness.sum()
+        square = float((along**2 / self.steepness[:, None]).mean())
+        usual = float((0.5 * (right**2 + below**2))[self.around].mean()) if self.around.any() else 0.0
+        halo = np.sqrt(max(0.0, square - usual))
+        return Visibility(float(np.sqrt(np.mean(ghost**2))), float(halo))
+
+
 def judge_visibility(rgb: FloatArray, matte: FloatArray, where: BoolArray) -> Visibility:
     """How visible the mark of this matte is in (h, w, 3) float32 `rgb`, at the edges inside `where`.
 
@@ -56,19 +92,7 @@ def judge_visibility(rgb: FloatArray, matte: FloatArray, where: BoolArray) -> Vi
     >>> judge_visibility(0.3 * np.dstack([matte] * 3), matte, everywhere).ghost > 0.25
     True
     """
-    across, down = _slopes(matte)
-    steepness = across**2 + down**2
-    edge = where & (steepness > LEAST_EDGE**2)
-    if not edge.any():
-        return Visibility(0.0, 0.0)
-    right, below = _slopes(rgb)
-    along = (right * across[..., None] + below * down[..., None])[edge]
-    ghost = along.sum(axis=0) / steepness[edge].sum()
-    square = float((along**2 / steepness[edge][:, None]).mean())
-    around = dilate(where, SURROUNDINGS_PX) & ~dilate(matte > 0.02, 2)
-    usual = float((0.5 * (right**2 + below**2))[around].mean()) if around.any() else 0.0
-    halo = np.sqrt(max(0.0, square - usual))
-    return Visibility(float(np.sqrt(np.mean(ghost**2))), float(halo))
+    return MatteEdges.find(matte, where).judge(rgb)
 
 
 def compare_visibility(marked: FloatArray, behind: FloatArray, layer: Mark, changed: BoolArray) -> float:
@@ -76,10 +100,8 @@ def compare_visibility(marked: FloatArray, behind: FloatArray, layer: Mark, chan
 
     layer: the mark as it lies there, of their size. changed: (h, w) bool, what was rewritten.
     """
-    matte = layer.alpha / max(1e-6, float(layer.alpha.max()))
-    before = judge_visibility(marked, matte, changed)
-    after = judge_visibility(behind, matte, changed)
-    return after.total / max(before.total, 1e-6)
+    edges = MatteEdges.find(layer.alpha / max(1e-6, float(layer.alpha.max())), changed)
+    return edges.judge(behind).total / max(edges.judge(marked).total, 1e-6)
 
 
 def _slopes(plane: FloatArray) -> tuple[FloatArray, FloatArray]:
