@@ -132,7 +132,8 @@ class Photo:
     container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
         opaque to every other layer.
     asked_again: whether it will be looked at a second time: what is found in it is then worth keeping.
-    quantisation: how coarsely a JPEG file was rounded; None for other formats.
+    quantisation: how coarsely a JPEG file was rounded; None for other formats. since: what was found in it
+        before parts of it were rewritten; None: all of it is new.
     """
 
     path: Path
@@ -140,6 +141,7 @@ class Photo:
     container: Any
     asked_again: bool = False
     quantisation: Quantisation | None = None
+    since: Rewritten | None = None
 
     @property
     def height(self) -> int:
@@ -239,6 +241,17 @@ class Placement:
     scale: float = 1.0
     score: float = 1.0
     deviations: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """What has happened to a photograph since it was last looked at.
+
+    found: what was found then. boxes: round all that was rewritten since.
+    """
+
+    found: Detection
+    boxes: tuple[Box, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from cleanplate.detect.network import NetworkDetector, count_finishing
 from cleanplate.detect.recall import Recall
 from cleanplate.errors import TooLittleMemoryError
 from cleanplate.models.request import Item, Request, Result, plainly
-from cleanplate.structures import Box, Detection, FloatArray, Photo
+from cleanplate.structures import Box, Detection, FloatArray, Photo, Rewritten
 from tests.measuring import Measuring
 
 from .test_lattice import as_found, tiled
@@ -155,6 +155,75 @@ def test_what_is_suspected_is_looked_at_again_nearby_and_nothing_else_is() -> No
     assert first == (2, 3, 608, 1024)
     # 60 x 30 pixels and 96 round them; at three quarters and half of their size, to multiples of 32.
     assert sorted(looks) == [(1, 3, 128, 128), (1, 3, 192, 192)]
+
+
+def rewrite(subject: NetworkDetector, shown: Photo, *boxes: Box, seen: Box | None = None) -> Photo:
+    """The photograph with its boxes painted grey, as a repair shows it again. seen: red still."""
+    (before,) = found(subject.detect([shown], plainly))
+    rgb = shown.rgb.copy()
+    for box in boxes:
+        rgb[box.slices] = 127
+    if seen is not None:
+        rgb[seen.slices] = (255, 0, 0)
+    return replace(shown, rgb=rgb, since=Rewritten(before, boxes))
+
+
+def test_after_a_removal_it_looks_round_what_was_rewritten_alone() -> None:
+    subject = detector(looks=())
+    gone, stays = Box(300, 200, 360, 230), Box(800, 500, 840, 520)
+    shown = photo(600, 1024, gone)
+    shown.rgb[stays.slices] = (255, 0, 0)
+    again = rewrite(subject, shown, gone)
+    (after,) = found(subject.detect([again], plainly))
+    assert after.boxes == (stays,), "what was said of the rest still holds"
+    assert subject.network.seen == [(1, 3, 608, 1024), (1, 3, 320, 320)]
+    left = rewrite(subject, shown, gone, seen=Box(310, 205, 350, 225))
+    (after,) = found(subject.detect([left], plainly))
+    assert set(after.boxes) == {stays, Box(310, 205, 350, 225)}
+
+
+def test_marks_far_apart_are_looked_at_each_by_itself_and_large_ones_with_all() -> None:
+    subject = detector(looks=())
+    boxes = Box(100, 100, 150, 120), Box(800, 500, 840, 520)
+    shown = photo(600, 1024, boxes[0])
+    shown.rgb[boxes[1].slices] = (255, 0, 0)
+    (after,) = found(subject.detect([rewrite(subject, shown, *boxes)], plainly))
+    assert after.boxes == ()
+    assert subject.network.seen[1:] == [(2, 3, 320, 320)]
+    large = Box(100, 50, 900, 550)
+    (after,) = found(subject.detect([rewrite(subject, photo(600, 1024, large), large)], plainly))
+    assert after.boxes == ()
+    assert subject.network.seen[3:] == [(1, 3, 608, 1024)]
+
+
+@pytest.mark.parametrize("size", [(100, 150), (1500, 2560)])
+def test_what_is_looked_at_in_another_size_is_put_back_at_its_place(size: tuple[int, int]) -> None:
+    subject = detector()
+    height, width = size
+    gone = Box(width // 10, height // 10, width // 5, height // 5)
+    stays = Box(4 * width // 5, 4 * height // 5, 9 * width // 10, 9 * height // 10)
+    left = Box(gone.left, gone.top, (gone.left + gone.right) // 2, gone.bottom)
+    shown = photo(height, width, gone)
+    shown.rgb[stays.slices] = (255, 0, 0)
+    again = rewrite(subject, shown, gone, seen=left)
+    (after,) = found(subject.detect([again], plainly))
+    (all_new,) = found(subject.detect([replace(again, since=None)], plainly))
+    assert len(after.boxes) == len(all_new.boxes) == 2
+    for one, other in zip(after.boxes, all_new.boxes, strict=True):
+        assert np.abs(np.subtract(astuple(one), astuple(other))).max() <= max(1, width // 512)
+
+
+def test_a_part_whose_look_fails_ends_its_photograph_alone() -> None:
+    subject, failure = detector(looks=()), RuntimeError("too large")
+    box = Box(300, 200, 360, 230)
+    again = rewrite(subject, photo(600, 1024, box), box)
+
+    def fail_parts(request: Request[Item, Result]) -> list[Result | Exception]:
+        return [failure] if request.shape(1, None)[2:] == (320, 320) else plainly(request)
+
+    ended, clean = subject.detect([again, photo(600, 1024)], fail_parts)
+    assert ended is failure
+    assert isinstance(clean, Detection)
 
 
 def test_a_mark_must_be_one_in_every_size() -> None:

@@ -27,10 +27,10 @@ class FindsWhite:
 
     fingerprint: str = "white"
     failing: dict[str, Exception] = field(default_factory=dict)
-    calls: int = 0
+    shown: list[Sequence[Photo]] = field(default_factory=list)
 
     def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:  # noqa: ARG002  # the protocol's
-        self.calls += 1
+        self.shown.append(photos)
         return [
             self.failing.get(photo.path.name)
             or detect_from_probability(np.all(photo.rgb_u8 == 255, axis=2).astype(np.float32))
@@ -121,6 +121,17 @@ def test_rounds_go_on_while_they_help_and_no_further_than_allowed() -> None:
     assert thrice.changed.sum() == pytest.approx(tall.area * 7 / 8)
 
 
+def test_a_detector_is_told_what_was_rewritten_since_it_looked() -> None:
+    detector = FindsWhite()
+    run(MarkRepair(detector, PaintsGrey()), [photo("a", MARK), photo("b")])
+    first, second = detector.shown
+    assert [shown.since for shown in first] == [None, None]
+    (again,) = second
+    assert again.since is not None
+    assert again.since.boxes == (MARK,)
+    assert again.since.found.boxes == (MARK,)
+
+
 def test_a_round_that_hardly_helps_is_undone() -> None:
     """The second round takes a twentieth of what is left; the result is the first round's."""
     tall = Box(60, 20, 100, 100)
@@ -163,7 +174,7 @@ def test_crops_of_all_photographs_are_removed_in_one_call() -> None:
     detector = FindsWhite()
     run(MarkRepair(detector, remover), [photo("a", MARK), photo("b", MARK, Box(150, 90, 190, 110))])
     assert len(remover.crops) >= 2
-    assert detector.calls == 2
+    assert len(detector.shown) == 2
 
 
 def test_the_fingerprint_names_both_parts() -> None:

@@ -1,4 +1,5 @@
-"""Looking again where a finder suspects a mark: in smaller sizes, near the suspects alone.
+"""Which parts of a photograph a finder looks at: near what it suspects, in smaller sizes too; and where the
+photograph has been rewritten since it was last looked at.
 
 A mark is one however it is looked at; what a finder only takes for one seldom is in every size. And while a
 stamp shows in a large size, a wide logo does in a small one.
@@ -6,6 +7,7 @@ stamp shows in a large size, a wide logo does in a small one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,6 +39,15 @@ CONTEXT_PX = 96
 MOST_SHARE = 0.6
 
 
+#: The first look, at the working size itself.
+FIRST_LOOK = Look(1.0, False)
+#: A part that is looked at alone has edges of so many pixels of the working size at least, as crops for
+#: training do, and multiples of `WINDOW_STEP_PX`, so that networks see few sizes.
+LEAST_WINDOW_PX, WINDOW_STEP_PX = 320, 32
+#: So far round what was rewritten the answer is new; farther off, what was said before still holds.
+RENEWED_PX = 48
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """What a look shows the network.
@@ -64,6 +75,50 @@ def find_suspects(probability: FloatArray) -> tuple[Box, ...]:
     if sum(box.area for box in boxes) > MOST_SHARE * height * width:
         return (Box(0, 0, width, height),)
     return tuple(boxes)
+
+
+def scale_box(box: Box, native: tuple[int, int], size: tuple[int, int]) -> Box:
+    """A box of a photograph of `native` (H, W) pixels at another size (h, w), no smaller than it was.
+
+    >>> scale_box(Box(1, 1, 4, 5), (10, 10), (5, 5))
+    Box(left=0, top=0, right=2, bottom=3)
+    """
+    down, across = size[0] / native[0], size[1] / native[1]
+    return Box(
+        int(box.left * across),
+        int(box.top * down),
+        min(size[1], int(np.ceil(box.right * across))),
+        min(size[0], int(np.ceil(box.bottom * down))),
+    )
+
+
+def choose_windows(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[Box, ...]:
+    """What to look at where `boxes` have been rewritten, all at the working size (h, w): no two overlap.
+
+    >>> choose_windows([Box(500, 500, 520, 510)], (1024, 1024))
+    (Box(left=350, top=345, right=670, bottom=665),)
+    >>> choose_windows([Box(0, 0, 900, 900)], (1024, 1024))
+    (Box(left=0, top=0, right=1024, bottom=1024),)
+    """
+    height, width = size
+    windows = [box.grown(CONTEXT_PX, width, height) for box in boxes]
+    while (placed := [_make_window(box, width, height) for box in merge_overlapping(windows)]) != windows:
+        windows = placed  # what two make together has to be aligned again
+    if sum(box.area for box in windows) > MOST_SHARE * height * width:
+        return (Box(0, 0, width, height),)
+    return tuple(windows)
+
+
+def _make_window(box: Box, width: int, height: int) -> Box:
+    wide = max(0, LEAST_WINDOW_PX - box.width) // 2
+    high = max(0, LEAST_WINDOW_PX - box.height) // 2
+    large = Box(
+        max(0, box.left - wide),
+        max(0, box.top - high),
+        min(width, box.right + wide),
+        min(height, box.bottom + high),
+    )
+    return large.aligned(WINDOW_STEP_PX, width, height)
 
 
 def make_view(rgb_u8: NDArray[np.uint8], size: tuple[int, int], box: Box, look: Look, place: int) -> View:

@@ -13,14 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from cleanplate.detect.lattice import SEARCH_PX, complete_pattern
-from cleanplate.detect.looks import LOOKS, Look, find_suspects, make_view, read_view, view_whole
+from cleanplate.detect.looks import (
+    FIRST_LOOK,
+    LOOKS,
+    RENEWED_PX,
+    Look,
+    choose_windows,
+    find_suspects,
+    make_view,
+    read_view,
+    scale_box,
+)
 from cleanplate.detect.mask import GROUPING_BYTES, STRONG, WEAK, detect_from_probability
 from cleanplate.detect.recall import Recall
 from cleanplate.device.meter import call_alike
 from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
 from cleanplate.models.request import Attempt, Request, run_alone
 from cleanplate.models.tiled import cut_shape, list_tiles, predict_in_tiles
-from cleanplate.structures import Detection, FloatArray, Photo
+from cleanplate.structures import Box, Detection, FloatArray, Photo
 
 #: The longer edge at which photographs are looked at, and how much they are enlarged for it at most. Source:
 #: a date stamp on a photograph of 480 pixels has letters of seven, which are found at twice the size only.
@@ -45,6 +55,18 @@ def count_finishing(working: tuple[int, ...], native: tuple[int, int]) -> int:
     pattern = max(SEARCH_BYTES_BY_PIXEL * pixels * scale**2, COPIES_BYTES_BY_PIXEL * pixels)
     detection = NATIVE_BYTES_BY_PIXEL * prod(native) + GROUPING_BYTES
     return max(int(pattern), detection) + HELD_BYTES_BY_PIXEL * pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A part of a photograph that is looked at. size: (h, w), the photograph's at work; box: in that."""
+
+    size: tuple[int, int]
+    box: Box
+
+    @property
+    def is_whole(self) -> bool:
+        return (self.box.height, self.box.width) == self.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,20 +101,31 @@ class NetworkDetector:
 
     def _find(self, photos: Sequence[Photo], attempt: Attempt) -> list[FloatArray | Exception]:
         """The probabilities of each photograph, at the working size."""
-        working = [self._to_working_size(photo.rgb_u8) for photo in photos]
-        found = self._look(working, attempt)
-        found = self._look_again(photos, found, attempt)
+        frames = [self._place_frames(photo) for photo in photos]
+        flat = [(photo, frame) for photo, own in zip(photos, frames, strict=True) for frame in own]
+        first = self._look([_show(photo, frame) for photo, frame in flat], attempt)
+        answers = iter(self._look_again(flat, first, attempt))
+        found = [
+            _lay(photo, own, [next(answers) for _ in own]) for photo, own in zip(photos, frames, strict=True)
+        ]
         for photo, probability in zip(photos, found, strict=True):
             if not isinstance(probability, Exception):
                 self.recall.keep(photo, probability)
         return found
 
-    def _to_working_size(self, rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) -> (h, w, 3)."""
-        height, width = rgb_u8.shape[:2]
+    def _place_frames(self, photo: Photo) -> list[_Frame]:
+        """What is looked at: all of a photograph, or where it was rewritten."""
+        size = self._choose_size(photo.height, photo.width)
+        boxes: tuple[Box, ...] = (Box(0, 0, size[1], size[0]),)
+        if photo.since is not None:
+            native = (photo.height, photo.width)
+            boxes = choose_windows([scale_box(box, native, size) for box in photo.since.boxes], size)
+        return [_Frame(size, box) for box in boxes]
+
+    def _choose_size(self, height: int, width: int) -> tuple[int, int]:
+        """The working size (h, w) of a photograph."""
         scale = min(self.working_size_px / max(height, width), self.most_enlarged)
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        return view_whole(rgb_u8, size)
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _look(self, pictures: Sequence[NDArray[np.uint8]], attempt: Attempt) -> list[FloatArray | Exception]:
         """The network's probabilities for each picture, those of a size together."""
@@ -108,12 +141,15 @@ class NetworkDetector:
         return [found[place] for place in range(len(pictures))]
 
     def _look_again(
-        self, photos: Sequence[Photo], found: Sequence[FloatArray | Exception], attempt: Attempt
+        self,
+        frames: Sequence[tuple[Photo, _Frame]],
+        found: Sequence[FloatArray | Exception],
+        attempt: Attempt,
     ) -> list[FloatArray | Exception]:
         """What was found at first, with the mean of all looks wherever something is suspected."""
         views = [
-            make_view(photo.rgb_u8, first.shape, box, look, place)
-            for place, (photo, first) in enumerate(zip(photos, found, strict=True))
+            make_view(photo.rgb_u8, frame.size, box.moved(frame.box.left, frame.box.top), look, place)
+            for place, ((photo, frame), first) in enumerate(zip(frames, found, strict=True))
             if not isinstance(first, Exception)
             for box in find_suspects(first)
             for look in self.looks
@@ -121,13 +157,13 @@ class NetworkDetector:
         means = [first if isinstance(first, Exception) else first.copy() for first in found]
         answers = self._look([view.picture for view in views], attempt)
         for view, answer in zip(views, answers, strict=True):
-            mean, first = means[view.place], found[view.place]
+            mean, first, frame = means[view.place], found[view.place], frames[view.place][1]
             if isinstance(mean, Exception) or isinstance(first, Exception):
                 continue
             if isinstance(answer, Exception):
                 means[view.place] = answer
                 continue
-            where = view.box.slices
+            where = view.box.moved(-frame.box.left, -frame.box.top).slices
             mean[where] += (read_view(view, answer) - first[where]) / (1 + len(self.looks))
         return means
 
@@ -178,3 +214,28 @@ class NetworkDetector:
         return detect_from_probability(
             np.asarray(at_native_size, np.float32), strong=self.strong, weak=self.weak
         )
+
+
+def _show(photo: Photo, frame: _Frame) -> NDArray[np.uint8]:
+    """(h, w, 3): the part of a photograph, at the working size."""
+    return make_view(photo.rgb_u8, frame.size, frame.box, FIRST_LOOK, 0).picture
+
+
+def _lay(
+    photo: Photo, frames: Sequence[_Frame], answers: Sequence[FloatArray | Exception]
+) -> FloatArray | Exception:
+    """A photograph's probabilities at the working size: what was said before, new where it was rewritten."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            return answer
+    if photo.since is None or frames[0].is_whole:
+        return next(answer for answer in answers if not isinstance(answer, Exception))
+    (height, width), native = frames[0].size, (photo.height, photo.width)
+    before = np.ascontiguousarray(photo.since.found.probability, np.float32)
+    whole = np.array(resize(before, height, width), np.float32)
+    for box in photo.since.boxes:
+        renewed = scale_box(box, native, (height, width)).grown(RENEWED_PX, width, height)
+        for frame, answer in zip(frames, answers, strict=True):
+            if frame.box.overlaps(renewed) and not isinstance(answer, Exception):
+                whole[renewed.slices] = answer[renewed.moved(-frame.box.left, -frame.box.top).slices]
+    return whole

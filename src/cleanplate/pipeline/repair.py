@@ -18,7 +18,7 @@ from cleanplate.pipeline.pattern import TakenPattern, take_off_patterns
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Box, Detection, Photo, Region, Repair, RgbArray, Verdict
+from cleanplate.structures import Box, Detection, Photo, Region, Repair, Rewritten, RgbArray, Verdict
 
 #: A further round is kept only if it leaves at most this part of what the one before left.
 WORTH_KEEPING = 0.9
@@ -29,7 +29,8 @@ REMEDY = "try it alone with --batch-size 1, or leave it out; run again to retry"
 class _Job:
     """One photograph on its way through the rounds.
 
-    current: what it looks like now; latest: what is found in it. earlier: (picture, regions) before the last
+    current: what it looks like now; latest: what was found in it when it was last looked at; rewritten: boxes
+    round all that has changed since, where those are known. earlier: (picture, regions) before the last
     round, to go back to. error: what ended it. taken: what it was without its known marks, where it had any.
     """
 
@@ -37,12 +38,20 @@ class _Job:
     current: RgbArray
     first: Detection | None = None
     latest: Detection | None = None
+    rewritten: tuple[Box, ...] = ()
     regions: tuple[Region, ...] = ()
     earlier: tuple[RgbArray, tuple[Region, ...]] | None = None
     rounds: int = 0
     error: Exception | None = None
     done: bool = False
     taken: Taken | None = None
+
+    def show(self) -> Photo:
+        """The photograph as it is now, for a detector to look at."""
+        since = None
+        if self.latest is not None and self.rewritten:
+            since = Rewritten(self.latest, self.rewritten)
+        return dataclasses.replace(self.photo, rgb=self.current, since=since)
 
     def go_back(self) -> None:
         """Undo the last round, which was none the better for it, and stop."""
@@ -124,7 +133,7 @@ class MarkRepair:
 
     def _look(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
         """Detect, and decide which photographs are done."""
-        seen = [dataclasses.replace(job.photo, rgb=job.current) for job in jobs]
+        seen = [job.show() for job in jobs]
         for job, found in zip(jobs, self.detector.detect(seen, attempt) if seen else [], strict=True):
             if isinstance(found, Exception):
                 job.error, job.done = _name_error(job.photo, "finding", found), True
@@ -133,7 +142,7 @@ class MarkRepair:
                 job.first = found
             elif job.rounds > 1 and not _is_better(found, job.latest):
                 job.go_back()
-            job.latest = found
+            job.latest, job.rewritten = found, ()
             job.done |= not _is_worth_removing(found, settings)
 
     def _remove(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
@@ -163,6 +172,7 @@ class MarkRepair:
 def _put_back(job: _Job, removals: Iterable[tuple[Box, Removal | Exception]]) -> None:
     """Put a photograph's repaired crops back, unless one has failed."""
     regions: list[Region] = []
+    rewritten: list[Box] = []
     failures: list[Exception] = []
 
     def list_good() -> Iterator[tuple[Box, Removal]]:
@@ -171,6 +181,7 @@ def _put_back(job: _Job, removals: Iterable[tuple[Box, Removal | Exception]]) ->
                 failures.append(removal)
                 return
             regions.extend(removal.regions)
+            rewritten.extend(_find_changed(box, removal))
             yield box, removal
             del removal
 
@@ -183,9 +194,18 @@ def _put_back(job: _Job, removals: Iterable[tuple[Box, Removal | Exception]]) ->
         job.done = True
         return
     job.earlier = (job.current, job.regions)
-    job.current = after
+    job.current, job.rewritten = after, tuple(rewritten)
     job.regions += tuple(regions)
     job.rounds += 1
+
+
+def _find_changed(box: Box, removal: Removal) -> list[Box]:
+    """Round what a removal rewrites, on the photograph; nothing where it rewrites nothing."""
+    rows, columns = (np.flatnonzero(removal.changed.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return []
+    changed = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return [changed.moved(box.left, box.top)]
 
 
 def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
