@@ -8,23 +8,27 @@ it took for a mark once only is no part of the pattern.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.detect.mask import find_groups
+from cleanplate.detect.mask import Group, find_groups
 from cleanplate.detect.outlines import find_top
 from cleanplate.images.tensor import resize_to_long_side
-from cleanplate.structures import FloatArray
+from cleanplate.structures import Box, FloatArray
 
 Vectors = NDArray[np.float64]
 
 #: A pattern shows at least so many pieces that are this probable.
 FEWEST_PIECES, PIECE_STRONG, PIECE_WEAK = 3, 0.5, 0.3
+#: They lie all over a photograph: the box round them is at least this part of it. Source: 0.57 and more on
+#: all 68 tiled training and validation triples where a lattice was found.
+LEAST_SPREAD = 0.25
 #: The longer edge at which vectors are looked for.
 SEARCH_PX = 512
 #: A move is looked at where at least this part of the photograph still overlaps with itself.
@@ -80,11 +84,16 @@ def complete_pattern(probability: FloatArray) -> FloatArray:
     0.0
     """
     _, groups = find_groups(probability, strong=PIECE_STRONG, weak=PIECE_WEAK)
-    if len(groups) < FEWEST_PIECES:
+    if len(groups) < FEWEST_PIECES or _find_spread(groups) < LEAST_SPREAD * probability.size:
         return probability
     lattice = find_lattice(probability)
     pattern = _complete(probability, lattice) if lattice is not None else None
     return probability if pattern is None else np.maximum(probability, pattern)
+
+
+def _find_spread(groups: Sequence[Group]) -> int:
+    """Pixels in the box round all groups."""
+    return reduce(Box.union, (group.box for group in groups)).area
 
 
 def find_lattice(probability: FloatArray) -> Lattice | None:
@@ -114,20 +123,22 @@ def correlate_moves(plane: FloatArray) -> FloatArray:
     def transform(values: FloatArray) -> NDArray[np.complex128]:
         return np.fft.rfft2(values, size)
 
+    rows, columns = np.arange(1 - height, height), np.arange(1 - width, width)
+
     def correlate(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> NDArray[np.float64]:
-        return np.fft.irfft2(one.conj() * other, size)
+        return np.asarray(np.fft.irfft2(one.conj() * other, size)[np.ix_(rows, columns)])
 
     values, squares, ones = transform(plane), transform(plane**2), transform(np.ones_like(plane))
-    count = np.maximum(correlate(ones, ones), 1)
-    still, moved = correlate(values, ones), correlate(ones, values)
+    count = np.outer(height - np.abs(rows), width - np.abs(columns)).astype(np.float64)
+    still = correlate(values, ones)
+    moved = still[::-1, ::-1]  # what the plane's own part is, moved the other way
     covariance = correlate(values, values) - still * moved / count
     variances = np.maximum(correlate(squares, ones) - still**2 / count, 1e-3)
-    variances *= np.maximum(correlate(ones, squares) - moved**2 / count, 1e-3)
+    variances = variances * variances[::-1, ::-1]
     least = 0.02 * float(plane.std()) * plane.size + 1e-6
     correlation = covariance / np.maximum(np.sqrt(variances), least)
     correlation[count < LEAST_OVERLAP * plane.size] = 0
-    rows, columns = np.arange(1 - height, height), np.arange(1 - width, width)
-    return np.asarray(correlation[np.ix_(rows, columns)], np.float32)
+    return np.asarray(correlation, np.float32)
 
 
 def _choose_lattices(correlation: FloatArray, usual: FloatArray) -> list[Lattice]:

@@ -73,20 +73,34 @@ def threshold_mask(probability: FloatArray, *, strong: float = STRONG, weak: flo
     >>> threshold_mask(row)[0].tolist()
     [True, True, True, False, False]
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((probability > weak).astype(np.uint8))
+    mask = np.asarray(probability > weak, bool)
+    near = _find_marked(mask)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[near.slices].astype(np.uint8))
     keep = np.zeros(count, bool)
-    keep[np.unique(labels[probability > strong])] = True
+    keep[np.unique(labels[probability[near.slices] > strong])] = True
     keep &= stats[:, cv2.CC_STAT_AREA] >= max(LEAST_REGION_PX, LEAST_REGION_SHARE * probability.size)
     keep[0] = False
-    return np.asarray(keep[labels], bool)
+    mask[near.slices] = keep[labels]
+    return mask
+
+
+def _find_marked(mask: BoolArray) -> Box:
+    """The box round all that is marked: most photographs are clean, or marked in one corner. A pixel of
+    nothing where nothing is."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return Box(0, 0, min(1, mask.shape[1]), min(1, mask.shape[0]))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
 def group_boxes(mask: BoolArray) -> tuple[Box, ...]:
     """A box round each group of neighbouring regions (the letters of a line), largest first."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    near = _find_marked(mask)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask[near.slices].astype(np.uint8))
     if count < 2:
         return ()
     regions = stats[1:].astype(np.int64)
+    regions[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]] += near.left, near.top
     regions = regions[np.argsort(-regions[:, cv2.CC_STAT_AREA], kind="stable")[:MOST_REGIONS]]
     left, top = regions[:, cv2.CC_STAT_LEFT], regions[:, cv2.CC_STAT_TOP]
     right, bottom = left + regions[:, cv2.CC_STAT_WIDTH], top + regions[:, cv2.CC_STAT_HEIGHT]
