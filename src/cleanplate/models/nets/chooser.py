@@ -76,12 +76,10 @@ class Chooser(nn.Module):
         """See the class."""
         pictures, known = x[:, : 3 * CANDIDATES], x[:, 3 * CANDIDATES :]
         marked, inverted, imagined, filled = pictures.chunk(CANDIDATES, dim=1)
-        differences = torch.cat(
-            [inverted - marked, imagined - marked, filled - marked, inverted - filled], dim=1
-        )
-        together = torch.cat([pictures - 0.5, DIFFERENCE_GAIN * differences, known], dim=1)
-        halved = F.pixel_unshuffle(together, 2).to(self.head.weight.dtype)
-        fine = self.fine(F.relu(self.enter(halved), inplace=True))
+        differences = [inverted - marked, imagined - marked, filled - marked, inverted - filled]
+        parts = [pictures - 0.5, *(DIFFERENCE_GAIN * difference for difference in differences), known]
+        together = torch.cat([part.to(self.head.weight.dtype) for part in parts], dim=1)
+        fine = self.fine(F.relu(self.enter(F.pixel_unshuffle(together, 2)), inplace=True))
         middle = self.middle(F.relu(self.to_middle(fine), inplace=True))
         coarse = self.coarse(F.relu(self.to_coarse(middle), inplace=True))
         middle = self.middle_again(middle + enlarge(self.from_coarse(coarse)))
