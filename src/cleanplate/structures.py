@@ -1,5 +1,5 @@
-"""What travels between the layers, frozen: `Photo`, `Mark`, `Placement`, `Detection`, `Repair`, `Outcome`,
-`Box`.
+"""What travels between the layers, frozen: `Photo`, `Mark`, `UsualPlace`, `Placement`, `Detection`,
+`Rewritten`, `Repair`, `Outcome`, `Box`.
 
 Arrays are NumPy, channels last. `rgb` without a suffix has the photograph's own depth (uint8 or uint16);
 `rgb_u8` is 8-bit, `rgb_f32` float32 in [0, 1]. Nobody writes into an array that came in one of these.
@@ -196,9 +196,9 @@ class Mark:
 class UsualPlace:
     """Where most of the photographs that share a mark have it.
 
-    left, top: its upper left corner on a photograph of width x height, in pixels. across, down: from where it
-    keeps its distance on photographs of other sizes: 0 the left or upper edge, 0.5 the middle, 1 the right or
-    lower edge; None: on those it is not known.
+    left, top: its upper left corner on a photograph of width x height, in pixels. anchor: (across, down),
+    from where it keeps its distance on photographs of other sizes: 0 the left or upper edge, 0.5 the middle,
+    1 the right or lower edge; None: on those it is not known.
     """
 
     left: int
@@ -247,7 +247,7 @@ class Placement:
 class Rewritten:
     """What has happened to a photograph since it was last looked at.
 
-    found: what was found then. boxes: round all that was rewritten since.
+    found: what was found then. boxes: round all that was rewritten since, one at least.
     """
 
     found: Detection
@@ -265,6 +265,8 @@ class Detection:
     score: mean probability over the mask, 0 where nothing is marked.
     given: whether a person or another program said so: it holds at any share, and is not looked for again.
     notes: things its photograph's owner should know (a mask was resized).
+    looked: (h, w) float16, the detector's own answer at the size at which it looked, for it to go on from
+        where only a part of the photograph is new (`Photo.since`); None: it has to look at all of it again.
     """
 
     probability: FloatArray | BoolArray
@@ -274,6 +276,7 @@ class Detection:
     score: float
     given: bool = False
     notes: tuple[str, ...] = ()
+    looked: NDArray[np.float16] | None = None
 
 
 class Method(StrEnum):

@@ -86,3 +86,17 @@ def test_a_plane_correlates_with_itself_where_it_repeats() -> None:
     assert correlation[middle] == pytest.approx(1, abs=1e-4)
     assert correlation[middle[0], middle[1] + 30] > 0.4
     assert correlation[middle[0], middle[1] + 20] < 0.1
+
+
+def test_pieces_in_one_corner_are_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of letters is looked at no closer; copies lie all over a photograph."""
+    asked: list[FloatArray] = []
+    monkeypatch.setattr("cleanplate.detect.lattice.find_lattice", asked.append)
+    plane = np.zeros((320, 480), np.float32)
+    for left in (20, 80, 140):
+        plane[270:290, left : left + 20] = 0.9
+    assert complete_pattern(plane) is plane
+    assert asked == []
+    plane[20:40, 400:420] = 0.9
+    complete_pattern(plane)
+    assert len(asked) == 1

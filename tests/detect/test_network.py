@@ -182,6 +182,16 @@ def test_after_a_removal_it_looks_round_what_was_rewritten_alone() -> None:
     assert set(after.boxes) == {stays, Box(310, 205, 350, 225)}
 
 
+@pytest.mark.parametrize(("away_px", "is_new"), [(20, True), (70, False)])
+def test_what_is_seen_near_by_is_new_and_farther_off_what_was_said_holds(away_px: int, is_new: bool) -> None:
+    subject = detector(looks=())
+    gone = Box(300, 200, 360, 230)
+    appears = Box(gone.right + away_px, 205, gone.right + away_px + 16, 225)
+    again = rewrite(subject, photo(600, 1024, gone), gone, seen=appears)
+    (after,) = found(subject.detect([again], plainly))
+    assert after.boxes == ((appears,) if is_new else ())
+
+
 def test_marks_far_apart_are_looked_at_each_by_itself_and_large_ones_with_all() -> None:
     subject = detector(looks=())
     boxes = Box(100, 100, 150, 120), Box(800, 500, 840, 520)
@@ -196,7 +206,42 @@ def test_marks_far_apart_are_looked_at_each_by_itself_and_large_ones_with_all() 
     assert subject.network.seen[3:] == [(1, 3, 608, 1024)]
 
 
-@pytest.mark.parametrize("size", [(100, 150), (1500, 2560)])
+def test_what_was_said_of_the_rest_does_not_fade_from_look_to_look() -> None:
+    subject = detector(looks=())
+    gone, thin = Box(20, 20, 120, 60), Box(400, 300, 401, 380)
+    shown = photo(400, 500, gone)
+    shown.rgb[thin.slices] = (255, 0, 0)
+    (first,) = found(subject.detect([shown], plainly))
+    again = rewrite(subject, shown, gone)
+    for _ in range(3):
+        (after,) = found(subject.detect([again], plainly))
+        assert subject.network.seen[-1][3] < 500, "a part of it, which is enlarged twice"
+        again = replace(again, since=Rewritten(after, (gone,)))
+    assert np.allclose(after.probability[200:], first.probability[200:], atol=1e-3)
+    assert len(after.boxes) == 1
+
+
+def test_copies_that_were_only_inferred_are_not_what_was_seen() -> None:
+    seen = as_found(tiled(0.0, True, 320, 480), seed=3)
+    subject = NetworkDetector(Says(seen), torch.device("cpu"), "says", most_enlarged=1.0, looks=())
+    (first,) = found(subject.detect([photo(320, 480)], plainly))
+    assert (first.probability - seen > 0.4).any(), "completed"
+    assert first.looked is not None
+    assert np.abs(first.looked - seen).max() < 1e-3
+
+
+def test_without_what_it_said_itself_it_looks_at_all() -> None:
+    subject = detector(looks=())
+    box = Box(300, 200, 360, 230)
+    again = rewrite(subject, photo(600, 1024, box), box)
+    assert again.since is not None
+    told = replace(again, since=replace(again.since, found=replace(again.since.found, looked=None)))
+    (after,) = found(subject.detect([told], plainly))
+    assert after.boxes == ()
+    assert subject.network.seen[1:] == [(1, 3, 608, 1024)]
+
+
+@pytest.mark.parametrize("size", [(400, 500), (1500, 2560)])
 def test_what_is_looked_at_in_another_size_is_put_back_at_its_place(size: tuple[int, int]) -> None:
     subject = detector()
     height, width = size

@@ -94,13 +94,14 @@ def test_a_survey_is_told_before_the_run_starts(tmp_path, clock, capsys):
     recorder = RunRecorder(tmp_path, clock=clock)
     recorder(SurveyStarted(photographs=9))
     assert read_samples(tmp_path) == [], "of the run before"
-    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (9, 0)
+    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (9, 9)
     assert main(["monitor", str(tmp_path), "--once"]) == 0
     assert "looking through 9 photographs for a mark that they share" in capsys.readouterr().out
     recorder(sampled(2))
     recorder(SurveyFinished())
-    recorder(RunStarted(total=9, skipped=0))
-    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (0, 9)
+    assert read_status(tmp_path).surveyed == 0, "also where no run follows"
+    recorder(RunStarted(total=7, skipped=2))
+    assert (read_status(tmp_path).surveyed, read_status(tmp_path).total) == (0, 7)
     assert [sample["process_bytes"] for sample in read_samples(tmp_path)] == [2], "the survey's stay"
 
 

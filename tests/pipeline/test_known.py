@@ -13,6 +13,7 @@ from skimage import data
 
 from cleanplate.detect.mask import detect_from_probability
 from cleanplate.marks import PlacedMark, composite, draw
+from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import Attempt, Request, plainly
@@ -22,6 +23,7 @@ from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.known import remove_known
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Detection, Mark, Method, Photo, Placement, Repair, UsualPlace, Verdict
+from tests.measuring import Measuring
 
 
 @dataclass
@@ -154,7 +156,20 @@ def test_more_memory_is_asked_for_where_much_lies_under_the_mark() -> None:
     wide = Mark(np.full((500, 500), 0.4, np.float32), np.ones((500, 500, 3), np.float32))
     for known in (mark(), wide):
         KnownMarks((known,)).take_off([photo], ask)  # type: ignore[arg-type]  # an attempt is generic
-    assert 40 * 512 * 512 < asked[0] < asked[1] == 150 * 512 * 512
+    assert 62 * 512 * 512 < asked[0] < asked[1] == 172 * 512 * 512
+
+
+@pytest.mark.parametrize("words", ["A", "Anna Berg", "Anna\nAnna\nAnna"])
+@pytest.mark.parametrize("kind", ["given", FIXED_SIZE])
+def test_memory_is_asked_for_as_much_as_is_taken(words: str, kind: str) -> None:
+    font = ImageFont.load_default(20 if words == "A" else 36 if words == "Anna Berg" else 140)
+    known = draw.finish(draw.draw_text(words, font), 0.5, kind)
+    rgb, _, _ = composite(clean() / np.float32(255), [PlacedMark(known, 40, 20)])
+    shown = Photo(Path("a.jpg"), np.rint(rgb * 255).astype(np.uint8), None)
+    measuring = Measuring("match")
+    (taken,) = KnownMarks((replace(known, photographs=24),)).take_off([shown], measuring)
+    assert isinstance(taken, Taken)
+    measuring.check(closely=words == "A")
 
 
 def test_what_the_marks_hold_is_part_of_the_fingerprint() -> None:
@@ -181,6 +196,9 @@ def test_a_mark_that_hardly_shows_is_taken_off_where_the_other_photographs_have_
     assert KnownMarks((elsewhere,)).take_off([photo], plainly) == [None]
     from_the_right = replace(known, place=UsualPlace(28, 300, 400, 512, (1.0, 0.0)))
     from_the_middle = replace(known, place=UsualPlace(83, 300, 399, 512, (0.5, 0.0)))
+    strip = replace(photo, rgb=photo.rgb[:, :190])
+    at_left = replace(known, place=UsualPlace(140, 300, 512, 512, (0.0, 0.0)))
+    assert KnownMarks((at_left,)).take_off([strip], plainly) == [None], "a third of it proves nothing"
     for anchored in (from_the_right, from_the_middle):  # 139.5 pixels from the left, for the latter
         (there,) = KnownMarks((anchored,)).take_off([photo], plainly)
         assert isinstance(there, Taken)

@@ -4,7 +4,15 @@ import threading
 
 import pytest
 
-from cleanplate.engine.events import Cleaned, Paused, Retried, RunStarted, SurveyStarted, Warned
+from cleanplate.engine.events import (
+    Cleaned,
+    Paused,
+    Retried,
+    RunStarted,
+    SurveyFinished,
+    SurveyStarted,
+    Warned,
+)
 from cleanplate.engine.hold import Hold
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.stop import StopRequest
@@ -99,9 +107,11 @@ def test_results_arrive_one_by_one(following):
 
 def test_a_survey_is_told_before_the_run_starts(following):
     following.run(SurveyStarted(photographs=COUNT))
-    assert (following.tell()["surveyed"], following.tell()["total"]) == (COUNT, 0)
-    following.run(RunStarted(total=COUNT, skipped=0))
-    assert (following.tell()["surveyed"], following.tell()["total"]) == (0, COUNT)
+    assert (following.tell()["surveyed"], following.tell()["total"]) == (COUNT, COUNT)
+    following.run(SurveyFinished())
+    assert following.tell()["surveyed"] == 0
+    following.run(RunStarted(total=COUNT - 1, skipped=1))
+    assert following.tell()["total"] == COUNT - 1
 
 
 def test_the_pause_button_holds_the_engine(following):

@@ -20,5 +20,8 @@ class Detector(Protocol):
     def fingerprint(self) -> str: ...
 
     def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:
-        """One Detection a photograph, in order, or what ended that photograph alone. Sizes may differ."""
+        """One Detection a photograph, in order, or what ended that photograph alone. Sizes may differ.
+
+        Where `Photo.since` says what was found before a part was rewritten, only that part need be looked at.
+        """
         ...

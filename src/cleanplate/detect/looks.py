@@ -8,7 +8,7 @@ stamp shows in a large size, a wide logo does in a small one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cleanplate.detect.mask import find_groups
 from cleanplate.images.tensor import resize
 from cleanplate.images.tiles import merge_overlapping
-from cleanplate.structures import Box, FloatArray
+from cleanplate.structures import Box, FloatArray, Photo
 
 
 @dataclass(frozen=True)
@@ -121,16 +121,14 @@ def _make_window(box: Box, width: int, height: int) -> Box:
     return large.aligned(WINDOW_STEP_PX, width, height)
 
 
-def make_view(rgb_u8: NDArray[np.uint8], size: tuple[int, int], box: Box, look: Look, place: int) -> View:
-    """Cut a view from a photograph.
-
-    rgb_u8: (H, W, 3) at its own size. size: (h, w), the working size; box: in that.
-    """
-    down, across = rgb_u8.shape[0] / size[0], rgb_u8.shape[1] / size[1]
-    native = rgb_u8[
+def make_view(photo: Photo, size: tuple[int, int], box: Box, look: Look, place: int) -> View:
+    """Cut a view from a photograph. size: (h, w), the working size; box: in that."""
+    down, across = photo.height / size[0], photo.width / size[1]
+    part = photo.rgb[
         round(box.top * down) : max(1, round(box.bottom * down)),
         round(box.left * across) : max(1, round(box.right * across)),
     ]
+    native = replace(photo, rgb=part).rgb_u8
     height, width = max(1, round(box.height * look.scale)), max(1, round(box.width * look.scale))
     picture = view_whole(native, (height, width))
     return View(place, box, look, np.ascontiguousarray(picture[:, ::-1]) if look.mirrored else picture)

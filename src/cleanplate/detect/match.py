@@ -8,7 +8,7 @@ there from one that is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -23,6 +23,7 @@ from cleanplate.detect.outlines import (
     correlate_closely,
     draw_field,
     draw_outline,
+    find_top,
 )
 from cleanplate.marks.place import scale_mark, trim_mark
 from cleanplate.structures import FloatArray, Mark, Placement
@@ -63,7 +64,8 @@ PREFER_WHOLE = 0.03
 class _Peak:
     """A place at the coarse size. deviations: how far its cosine stands out.
 
-    coarse: what it was found in, where that is the mark's own scale at the size where it is looked for first.
+    coarse: what it was found in, where that is the mark's own scale at the size where it is looked for first;
+    of several peaks the highest alone keeps it.
     """
 
     place: Placement
@@ -96,8 +98,7 @@ def find_mark(
     if peak is None:
         return []
     reach_px = None if other_scales else _find_reach(trimmed, peak.place)
-    place = refine_place(rgb, trimmed, peak.place, peak.manner, reach_px)
-    best = replace(place, deviations=peak.deviations)
+    best = replace(refine_place(rgb, trimmed, peak.place, peak.manner, reach_px), deviations=peak.deviations)
     found = [best, *(_find_others(rgb, trimmed, best, peak) if several else [])]
     return [_move(place, -left, -top) for place in found]
 
@@ -142,12 +143,12 @@ def _search(rgb: FloatArray, mark: Mark, least_deviations: float, *, other_scale
     """
     peaks: list[_Peak] = []
     for long_px in COARSE_LONG_PX * np.array([1, 2, 4]):
-        peaks += _peaks(rgb, mark, [1.0], int(long_px))
+        peaks = _add(peaks, _peaks(rgb, mark, [1.0], int(long_px)))
         best = max((peak.deviations for peak in peaks), default=0.0)
         if long_px >= max(mark.alpha.shape) or best >= SURE_DEVIATIONS:
             break
     if other_scales and max((peak.deviations for peak in peaks), default=0) < SURE_DEVIATIONS:
-        peaks += _peaks(rgb, mark, _list_scales())
+        peaks = _add(peaks, _peaks(rgb, mark, _list_scales()))
     likely = [
         peak
         for peak in peaks
@@ -155,6 +156,17 @@ def _search(rgb: FloatArray, mark: Mark, least_deviations: float, *, other_scale
         and peak.place.score >= LEAST_COSINE
     ]
     return max(likely, key=lambda peak: peak.deviations, default=None)
+
+
+def _add(peaks: list[_Peak], more: Iterable[_Peak]) -> list[_Peak]:
+    """All of them, what the highest was found in kept: such planes are as large as a photograph."""
+    for peak in more:
+        if all(peak.deviations > other.deviations for other in peaks):
+            peaks = [*(replace(other, coarse=None) for other in peaks), peak]
+        else:
+            peaks = [*peaks, replace(peak, coarse=None)]
+        del peak  # before the next is looked for
+    return peaks
 
 
 def _list_scales() -> list[float]:
@@ -173,10 +185,11 @@ def _peaks(
             coarse = reduced.look(mark, manner)
             if coarse is None:
                 continue
-            at = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
-            place = coarse.place(int(at[0]), int(at[1]))
+            row, column = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
+            place = coarse.place(int(row), int(column))
             kept = coarse if scale == 1 and coarse_px == COARSE_LONG_PX else None
             yield _Peak(place, place.score / _measure_spread(coarse.cosine), manner, kept)
+            del coarse, kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +314,7 @@ class _Close:
 
     def rate(self, place: Placement) -> Placement:
         """The place with its cosine over the outline's pixels."""
-        field, outline, _, _ = self._draw(place.left, place.top, place.scale, 1, SOFT)
+        field, outline, *_ = self._draw(place.left, place.top, place.scale, 1, SOFT)
         score = float(correlate(field, outline).max()) if _fits(field, outline) else -1.0
         return replace(place, score=score)
 
@@ -316,11 +329,8 @@ class _Close:
         window = _cut(self.rgb, first_x, first_y, last_x, last_y)
         behind = window.mean(axis=(0, 1), dtype=np.float32)
         if self.reduced < 1:
-            size = (
-                max(1, round(window.shape[1] * self.reduced)),
-                max(1, round(window.shape[0] * self.reduced)),
-            )
-            window = np.asarray(cv2.resize(window, size, interpolation=cv2.INTER_AREA), np.float32)
+            high, wide = (max(1, round(edge * self.reduced)) for edge in window.shape[:2])
+            window = np.asarray(cv2.resize(window, (wide, high), interpolation=cv2.INTER_AREA), np.float32)
         manner = replace(self.manner, soft=soft)
         outline = draw_outline(scale_mark(self.mark, scale * self.reduced), behind, manner)
         return draw_field(window, manner), outline, first_x, first_y
@@ -359,12 +369,8 @@ def _parabola(values: FloatArray) -> tuple[float, float]:
     """(where, from the middle of three values, their parabola is highest; how much higher it is there)."""
     if len(values) < 3:
         return 0.0, 0.0
-    before, here, after = (float(value) for value in values)
-    bend = before - 2 * here + after
-    if bend >= 0:
-        return 0.0, 0.0
-    at = float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
-    return at, -0.25 * (before - after) * at
+    at = find_top(values)
+    return at, -0.25 * float(values[0] - values[2]) * at
 
 
 def _find_others(rgb: FloatArray, mark: Mark, best: Placement, peak: _Peak) -> list[Placement]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -117,9 +117,10 @@ class NetworkDetector:
         """What is looked at: all of a photograph, or where it was rewritten."""
         size = self._choose_size(photo.height, photo.width)
         boxes: tuple[Box, ...] = (Box(0, 0, size[1], size[0]),)
-        if photo.since is not None:
+        since = photo.since
+        if since is not None and since.found.looked is not None and since.found.looked.shape == size:
             native = (photo.height, photo.width)
-            boxes = choose_windows([scale_box(box, native, size) for box in photo.since.boxes], size)
+            boxes = choose_windows([scale_box(box, native, size) for box in since.boxes], size)
         return [_Frame(size, box) for box in boxes]
 
     def _choose_size(self, height: int, width: int) -> tuple[int, int]:
@@ -148,7 +149,7 @@ class NetworkDetector:
     ) -> list[FloatArray | Exception]:
         """What was found at first, with the mean of all looks wherever something is suspected."""
         views = [
-            make_view(photo.rgb_u8, frame.size, box.moved(frame.box.left, frame.box.top), look, place)
+            make_view(photo, frame.size, box.moved(frame.box.left, frame.box.top), look, place)
             for place, ((photo, frame), first) in enumerate(zip(frames, found, strict=True))
             if not isinstance(first, Exception)
             for box in find_suspects(first)
@@ -211,14 +212,15 @@ class NetworkDetector:
     def _conclude(self, photo: Photo, probability: FloatArray) -> Detection:
         whole = complete_pattern(probability)
         at_native_size = resize(np.ascontiguousarray(whole), photo.height, photo.width)
-        return detect_from_probability(
+        found = detect_from_probability(
             np.asarray(at_native_size, np.float32), strong=self.strong, weak=self.weak
         )
+        return replace(found, looked=probability.astype(np.float16))
 
 
 def _show(photo: Photo, frame: _Frame) -> NDArray[np.uint8]:
     """(h, w, 3): the part of a photograph, at the working size."""
-    return make_view(photo.rgb_u8, frame.size, frame.box, FIRST_LOOK, 0).picture
+    return make_view(photo, frame.size, frame.box, FIRST_LOOK, 0).picture
 
 
 def _lay(
@@ -228,11 +230,10 @@ def _lay(
     for answer in answers:
         if isinstance(answer, Exception):
             return answer
-    if photo.since is None or frames[0].is_whole:
+    if photo.since is None or photo.since.found.looked is None or frames[0].is_whole:
         return next(answer for answer in answers if not isinstance(answer, Exception))
     (height, width), native = frames[0].size, (photo.height, photo.width)
-    before = np.ascontiguousarray(photo.since.found.probability, np.float32)
-    whole = np.array(resize(before, height, width), np.float32)
+    whole = photo.since.found.looked.astype(np.float32)
     for box in photo.since.boxes:
         renewed = scale_box(box, native, (height, width)).grown(RENEWED_PX, width, height)
         for frame, answer in zip(frames, answers, strict=True):

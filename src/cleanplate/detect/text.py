@@ -153,4 +153,4 @@ def _join(found: Detection, again: Detection, strokes: BoolArray) -> Detection:
     mask &= cover(boxes, *mask.shape)
     score = float(again.probability[mask].mean()) if boxes else 0.0
     share = cover_share(boxes, *mask.shape)
-    return replace(again, mask=mask, boxes=boxes, share=share, score=score)
+    return replace(found, probability=again.probability, mask=mask, boxes=boxes, share=share, score=score)

@@ -16,6 +16,7 @@ from cleanplate.engine.events import (
     Retried,
     RunFinished,
     RunStarted,
+    SurveyFinished,
     SurveyStarted,
 )
 from cleanplate.monitor.records import RunStatus, append_sample, clear_samples, write_status
@@ -41,7 +42,9 @@ class RunRecorder:
         match event:
             case SurveyStarted():
                 self._begin()
-                self._change(surveyed=event.photographs)
+                self._change(surveyed=event.photographs, total=event.photographs)
+            case SurveyFinished():
+                self._change(surveyed=0)
             case RunStarted():
                 if not (event.dry_run or self._writes):
                     self._begin()
@@ -61,7 +64,7 @@ class RunRecorder:
                 usage = event.summary.usage
                 state = "interrupted" if event.summary.interrupted else "finished"
                 self._change(state=state, metered_peak_bytes=usage.metered_peak_bytes)
-        self._write(now=isinstance(event, SurveyStarted | RunStarted | RunFinished))
+        self._write(now=isinstance(event, SurveyStarted | SurveyFinished | RunStarted | RunFinished))
 
     def _begin(self) -> None:
         self._writes = True

@@ -26,7 +26,7 @@ def find_usual_place(mark: Mark, photo_set: PhotoSet) -> UsualPlace | None:
     for path in spread_evenly(photo_set.paths, FIRST_LOOK):
         photo = photo_set.read(path)
         seen += [] if photo is None else _locate(known, photo, photo_set)
-    return choose_place(seen)
+    return choose_place(seen, (mark.alpha.shape[1], mark.alpha.shape[0]))
 
 
 def _locate(known: KnownMarks, photo: Photo, photo_set: PhotoSet) -> list[_Seen]:
@@ -36,20 +36,33 @@ def _locate(known: KnownMarks, photo: Photo, photo_set: PhotoSet) -> list[_Seen]
     return [(round(found.left), round(found.top), photo.width, photo.height)]
 
 
-def choose_place(seen: list[_Seen]) -> UsualPlace | None:
-    """The place that most photographs share. seen: of each, where it has the mark (left, top), and its size.
+def choose_place(seen: list[_Seen], size: tuple[int, int]) -> UsualPlace | None:
+    """The place that most photographs share; of several as good that from whose anchor the mark is nearest.
 
-    >>> choose_place([(80, 9, 100, 50), (100, 9, 120, 40), (80, 9, 100, 50), (7, 0, 120, 40)])
+    seen: of each, where it has the mark (left, top), and its own size. size: the mark's (width, height).
+
+    >>> choose_place([(80, 9, 100, 50), (100, 9, 120, 40), (80, 9, 100, 50), (7, 0, 120, 40)], (10, 5))
     UsualPlace(left=80, top=9, width=100, height=50, anchor=(1.0, 0.0))
-    >>> choose_place([(80, 9, 100, 50)] * 3 + [(81, 9, 100, 50)])
+    >>> choose_place([(80, 9, 100, 50)] * 3 + [(81, 9, 100, 50)], (10, 5))
     UsualPlace(left=80, top=9, width=100, height=50, anchor=None)
     """
     places = [UsualPlace(*one, anchor=anchor) for anchor in _ANCHORS for one in dict.fromkeys(seen)]
     if not places:
         return None
     counts = [sum(_is_at(place, one) for one in seen) for place in places]
-    best = max(counts)
-    return places[counts.index(best)] if best >= max(FEWEST_AT_PLACE, len(seen) / 2) else None
+    if max(counts) < max(FEWEST_AT_PLACE, len(seen) / 2):
+        return None
+    best = [place for place, count in zip(places, counts, strict=True) if count == max(counts)]
+    return min(best, key=lambda place: _measure_distance(place, size))
+
+
+def _measure_distance(place: UsualPlace, size: tuple[int, int]) -> float:
+    """How far the mark's middle is from its anchor, in parts of the photograph; without one it is nearest."""
+    if place.anchor is None:
+        return -1.0
+    across = (place.left + size[0] / 2) / place.width
+    down = (place.top + size[1] / 2) / place.height
+    return abs(across - place.anchor[0]) + abs(down - place.anchor[1])
 
 
 def _is_at(place: UsualPlace, seen: _Seen) -> bool:

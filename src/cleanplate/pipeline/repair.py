@@ -139,7 +139,7 @@ class MarkRepair:
                 job.error, job.done = _name_error(job.photo, "finding", found), True
                 continue
             if job.first is None:
-                job.first = found
+                job.first = dataclasses.replace(found, looked=None)  # what is told at the end
             elif job.rounds > 1 and not _is_better(found, job.latest):
                 job.go_back()
             job.latest, job.rewritten = found, ()

@@ -16,6 +16,7 @@ from cleanplate.engine.events import (
     Retried,
     RunFinished,
     RunStarted,
+    SurveyFinished,
     SurveyStarted,
     Warned,
 )
@@ -99,7 +100,10 @@ class LiveRun:
         match event:
             case SurveyStarted():
                 with self._lock:
-                    self._surveyed = event.photographs
+                    self._surveyed = self._total = event.photographs
+            case SurveyFinished():
+                with self._lock:
+                    self._surveyed = 0
             case RunStarted():
                 self._begin(event)
             case PhotoFinished():
