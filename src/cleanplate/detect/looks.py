@@ -43,7 +43,7 @@ MOST_SHARE = 0.6
 FIRST_LOOK = Look(1.0, False)
 #: A part that is looked at alone has edges of so many pixels of the working size at least, as crops for
 #: training do, and multiples of `WINDOW_STEP_PX`, so that networks see few sizes.
-LEAST_WINDOW_PX, WINDOW_STEP_PX = 320, 32
+LEAST_WINDOW_PX, WINDOW_STEP_PX = 320, 64
 #: So far round what was rewritten the answer is new; farther off, what was said before still holds.
 RENEWED_PX = 48
 
