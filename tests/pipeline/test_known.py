@@ -17,7 +17,7 @@ from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import Attempt, Request, plainly
-from cleanplate.pipeline.known import KnownMarks, Taken
+from cleanplate.pipeline.known import KnownMarks, Taken, guess_noise, locate_mark
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.known import remove_known
@@ -207,12 +207,12 @@ def test_a_mark_that_hardly_shows_is_taken_off_where_the_other_photographs_have_
 
 
 def test_where_a_mark_is_can_be_asked_without_taking_it_off() -> None:
-    known = mark(0.5)
-    found, none = KnownMarks((known,)).locate([marked(known), replace(marked(known), rgb=clean())], plainly)
-    assert isinstance(found, Placement)
+    known, photo = mark(0.5), marked(mark(0.5))
+    found = locate_mark(photo.rgb / np.float32(255), known, guess_noise(photo))
+    assert found is not None
     assert (round(found.left), round(found.top)) == (140, 300)
-    assert none is None
-    assert KnownMarks((known,)).locate([], plainly) == []
+    assert locate_mark(clean() / np.float32(255), known, guess_noise(photo)) is None
+    assert KnownMarks((known,)).take_off([], plainly) == []
 
 
 def test_what_is_found_just_beside_the_usual_place_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,10 @@ GROW_PX = 4
 MOST_CUT = 0.05
 
 
+#: Where something is on a photograph, in whole pixels, and the photograph's size: left, top, width, height.
+Seen = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an outline lies on a photograph: left and top in whole pixels, and its cosine there."""
@@ -108,12 +112,19 @@ def gather_around(
 class Window:
     """A piece of a photograph. rgb_u8: (h, w, 3); inside: (h, w) bool, what the photograph has of it.
 
-    halved: whether its file holds colours at half the resolution, (across, down).
+    halved: whether its file holds colours at half the resolution, (across, down). seen: where its upper left
+    corner is on the photograph, and that one's size; of no meaning where it was scaled.
     """
 
     rgb_u8: NDArray[np.uint8]
     inside: BoolArray
     halved: tuple[bool, bool] = (False, False)
+    seen: Seen = (0, 0, 0, 0)
+
+    def moved(self, right_px: int, down_px: int) -> Seen:
+        """Where a point of it is on the photograph, and that one's size."""
+        left, top, width, height = self.seen
+        return left + right_px, top + down_px, width, height
 
     def draw_field(self, manner: Manner) -> FloatArray:
         """Its field, zero outside the photograph: pixels that are only repeated look alike everywhere."""
@@ -126,13 +137,14 @@ class Laid:
     """Aligned crops of one size, and the mask where their mark may lie.
 
     is_cut: whether the mark seems to go on where fewer than half of the photographs do, as a pattern does.
-    halved: how most of their files hold colours (see `Window`).
+    halved: how most of their files hold colours; seen: where each crop is on its photograph (see `Window`).
     """
 
     crops: list[NDArray[np.uint8]]
     mask: BoolArray
     is_cut: bool
     halved: tuple[bool, bool]
+    seen: list[Seen]
 
 
 def lay_on_each_other(
@@ -173,7 +185,8 @@ def lay_on_each_other(
     beyond = cv2.erode(((there > 0) & (there <= 0.5)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     is_cut = float((mask & beyond).sum()) > MOST_CUT * float(mask.sum())
     halved, _ = Counter(crop.halved for crop in crops).most_common(1)[0]
-    return Laid([crop.rgb_u8 for crop in crops], mask & (there > 0.5), is_cut, halved)
+    pictures, seen = [crop.rgb_u8 for crop in crops], [crop.seen for crop in crops]
+    return Laid(pictures, mask & (there > 0.5), is_cut, halved, seen)
 
 
 def _find_mask(crops: Sequence[Window]) -> BoolArray:
@@ -216,7 +229,7 @@ def resize_window(window: Window, size: tuple[int, int]) -> Window:
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     rgb_u8 = np.asarray(cv2.resize(window.rgb_u8, size, interpolation=interpolation), np.uint8)
     inside = cv2.resize(window.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return Window(rgb_u8, np.asarray(inside, bool), window.halved)
+    return Window(rgb_u8, np.asarray(inside, bool), window.halved, window.seen)
 
 
 def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tuple[tuple[float, float], float]:
@@ -234,12 +247,12 @@ def _find_offset(field: FloatArray, outline: FloatArray, *, whole: bool) -> tupl
 def _cut_at(window: Window, left: float, top: float, width: int, height: int) -> Window:
     rows = slice(round(top), round(top) + height)
     columns = slice(round(left), round(left) + width)
-    inside = window.inside[rows, columns]
+    inside, seen = window.inside[rows, columns], window.moved(round(left), round(top))
     if left == round(left) and top == round(top):
-        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside, window.halved)
+        return Window(np.ascontiguousarray(window.rgb_u8[rows, columns]), inside, window.halved, seen)
     affine = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
     flags = cv2.INTER_CUBIC
     moved = cv2.warpAffine(
         window.rgb_u8, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return Window(np.asarray(moved, np.uint8), inside, window.halved)
+    return Window(np.asarray(moved, np.uint8), inside, window.halved, seen)

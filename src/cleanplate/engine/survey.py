@@ -18,6 +18,7 @@ from cleanplate.detect.alike import FEWEST_PIECES, find_common
 from cleanplate.detect.consistent import shrink
 from cleanplate.detect.gather import (
     Place,
+    Seen,
     Window,
     cut_inside,
     cut_window,
@@ -36,7 +37,7 @@ from cleanplate.engine.leads import (
 from cleanplate.engine.photoset import FindMarks, PhotoSet
 from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
 from cleanplate.engine.stop import StoppedError
-from cleanplate.engine.usualplace import find_usual_place
+from cleanplate.engine.usualplace import choose_place
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.remove.inpaint import dilate
@@ -105,9 +106,11 @@ def _follow(lead: Lead, photo_set: PhotoSet) -> SharedMark | None:
     if mark is None or not explains(mark, pieces.crops, pieces.halved):
         return None
     kind = FIXED_SIZE if lead.scaled is None else mark.kind
-    trimmed, _, _ = trim_mark(replace(mark, kind=kind))
+    trimmed, left, top = trim_mark(replace(mark, kind=kind))
     if kind == FIXED_SIZE:
-        trimmed = replace(trimmed, place=find_usual_place(trimmed, photo_set))
+        corners = spread_evenly(pieces.seen, FIRST_LOOK)
+        seen = [(x + left, y + top, width, height) for x, y, width, height in corners]
+        trimmed = replace(trimmed, place=choose_place(seen, trimmed.alpha.shape[::-1]))
     return SharedMark(trimmed, pieces.looked_at, len(pieces.crops))
 
 
@@ -116,7 +119,7 @@ class _Pieces:
     """Aligned crops, where the mark may lie in them, and how many photographs were looked at.
 
     is_cut: whether many photographs carry more of it than is to be seen here. halved: how most of their files
-    hold colours.
+    hold colours. seen: where each crop is on its photograph (`detect/gather.Seen`).
     """
 
     crops: list[NDArray[np.uint8]]
@@ -124,6 +127,7 @@ class _Pieces:
     looked_at: int
     is_cut: bool
     halved: tuple[bool, bool]
+    seen: list[Seen]
 
 
 @dataclass(eq=False)
@@ -192,7 +196,7 @@ class _Gatherer:
         laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
         if len(laid.crops) < LEAST_SHARING:
             return None
-        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved)
+        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved, laid.seen)
 
     def _cut(self, photo: Photo, place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
@@ -209,6 +213,7 @@ class _Gatherer:
             cut_window(photo.rgb_u8, round(left), round(top), *own),
             cut_inside(photo.height, photo.width, round(left), round(top), *own),
             photo.halved,
+            (round(left), round(top), photo.width, photo.height),
         )
         return window if own == size else resize_window(window, size)
 

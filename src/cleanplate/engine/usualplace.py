@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cleanplate.engine.leads import FIRST_LOOK, spread_evenly
-from cleanplate.engine.photoset import PhotoSet
-from cleanplate.pipeline.known import KnownMarks
-from cleanplate.structures import Mark, Photo, Placement, UsualPlace
+from collections.abc import Sequence
+
+from cleanplate.detect.gather import Seen
+from cleanplate.structures import UsualPlace
 
 #: So many photographs, and half of those that show the mark, must have it at one place, that it is its own.
 FEWEST_AT_PLACE = 3
@@ -13,30 +13,8 @@ FEWEST_AT_PLACE = 3
 _SIDES = (0.0, 1.0, 0.5)
 _ANCHORS: tuple[tuple[float, float] | None, ...] = (None, *((x, y) for y in _SIDES for x in _SIDES))
 
-#: Where a photograph has the mark, to whole pixels, and its size.
-_Seen = tuple[int, int, int, int]
 
-
-def find_usual_place(mark: Mark, photo_set: PhotoSet) -> UsualPlace | None:
-    """Where most photographs have the mark, of those that show it; None where no place is usual.
-
-    Raises StoppedError.
-    """
-    known, seen = KnownMarks((mark,)), list[_Seen]()
-    for path in spread_evenly(photo_set.paths, FIRST_LOOK):
-        photo = photo_set.read(path)
-        seen += [] if photo is None else _locate(known, photo, photo_set)
-    return choose_place(seen, (mark.alpha.shape[1], mark.alpha.shape[0]))
-
-
-def _locate(known: KnownMarks, photo: Photo, photo_set: PhotoSet) -> list[_Seen]:
-    (found,) = known.locate([photo], photo_set.attempt)
-    if not isinstance(found, Placement):
-        return []
-    return [(round(found.left), round(found.top), photo.width, photo.height)]
-
-
-def choose_place(seen: list[_Seen], size: tuple[int, int]) -> UsualPlace | None:
+def choose_place(seen: Sequence[Seen], size: tuple[int, ...]) -> UsualPlace | None:
     """The place that most photographs share; of several as good that from whose anchor the mark is nearest.
 
     seen: of each, where it has the mark (left, top), and its own size. size: the mark's (width, height).
@@ -56,7 +34,7 @@ def choose_place(seen: list[_Seen], size: tuple[int, int]) -> UsualPlace | None:
     return min(best, key=lambda place: _measure_distance(place, size))
 
 
-def _measure_distance(place: UsualPlace, size: tuple[int, int]) -> float:
+def _measure_distance(place: UsualPlace, size: tuple[int, ...]) -> float:
     """How far the mark's middle is from its anchor, in parts of the photograph; without one it is nearest."""
     if place.anchor is None:
         return -1.0
@@ -65,6 +43,6 @@ def _measure_distance(place: UsualPlace, size: tuple[int, int]) -> float:
     return abs(across - place.anchor[0]) + abs(down - place.anchor[1])
 
 
-def _is_at(place: UsualPlace, seen: _Seen) -> bool:
+def _is_at(place: UsualPlace, seen: Seen) -> bool:
     left, top, width, height = seen
     return (left, top) in [(at.left, at.top) for at in place.on(width, height)]

@@ -8,9 +8,8 @@ photograph without the mark, or on which the inverse would be seen, goes the ord
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -69,9 +68,6 @@ LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 BYTES_BY_PIXEL, BYTES_BY_MARKED_PIXEL = 62, 110
 
 
-_Answer = TypeVar("_Answer")
-
-
 def guess_noise(photo: Photo) -> Noise:
     """What a photograph's pixels may be off by: rounding to levels alone, or that of its compression too."""
     if photo.path.suffix.lower() in LOSSLESS_SUFFIXES:
@@ -116,16 +112,6 @@ class KnownMarks:
 
     def take_off(self, photos: Sequence[Photo], attempt: Attempt) -> list[Taken | Exception | None]:
         """For each photograph what it is without them, None where none of them is on it."""
-        return self._ask(photos, self._take_off, attempt)
-
-    def locate(self, photos: Sequence[Photo], attempt: Attempt) -> list[Placement | Exception | None]:
-        """For each photograph where the first of the marks is surely seen; None where it is not."""
-        return self._ask(photos, self._locate, attempt)
-
-    def _ask(
-        self, photos: Sequence[Photo], one: Callable[[Photo], _Answer | None], attempt: Attempt
-    ) -> list[_Answer | Exception | None]:
-        """What `one` says of each photograph, as work on arrays."""
         if not photos:
             return []
         return attempt(
@@ -134,13 +120,10 @@ class KnownMarks:
                 network=None,
                 items=photos,
                 shape=lambda batch, _tile: (batch, 3, 8, 8),
-                run=lambda items, _tile: [one(photo) for photo in items],
+                run=lambda items, _tile: [self._take_off(photo) for photo in items],
                 item_bytes=max(self._count_bytes(photo) for photo in photos),
             )
         )
-
-    def _locate(self, photo: Photo) -> Placement | None:
-        return locate_mark(_to_floats(photo), self.marks[0], guess_noise(photo))
 
     def _count_bytes(self, photo: Photo) -> int:
         """Host bytes that a photograph takes at most."""
