@@ -13,7 +13,7 @@ from cleanplate.engine.photoset import PhotoSet
 from cleanplate.models.request import Request
 from cleanplate.remove.shared import estimate_shared_mark
 from cleanplate.remove.stamped import CLEAR_DEVIATIONS, fit_mark, lay_under
-from cleanplate.structures import BoolArray, FloatArray, Mark, Placement
+from cleanplate.structures import BoolArray, Box, FloatArray, Mark, Placement
 
 #: Pieces that are held at most.
 MOST_PIECES = 300
@@ -44,6 +44,8 @@ LEAST_EXPLAINED = 0.6
 #: 20 (7 of 8) spoke a little, and 6 of 20 (3 of 8) by 0.25.
 LEAST_OF_HALF, ALL_SPEAK = 0.25, 0.9
 AT_ITS_PLACE = Placement(0, 0, deviations=CLEAR_DEVIATIONS)
+#: Photographs are asked so far round a mark: how lively they are near it (`gradients.SPREAD_SIGMA_PX`).
+ASKED_PX = 36
 #: Host bytes by pixel of a piece: itself, its scale, and the sums that all share.
 BYTES_BY_PIXEL = 24
 
@@ -62,17 +64,24 @@ def estimate_mark(
     are. Raises StoppedError, also from within the estimate, which takes 10 s and more on a slow machine.
     """
 
+    box = find_work(mask)
+    inner = mask[box.slices]
+
     def estimate(crops: Sequence[NDArray[np.uint8]]) -> Mark:
-        return estimate_shared_mark(crops, mask, halved=halved, check_stop=photo_set.check_stop)
+        parts = [crop[box.slices] for crop in crops]
+        found = estimate_shared_mark(parts, inner, halved=halved, check_stop=photo_set.check_stop)
+        alpha, rgb = np.zeros(mask.shape, np.float32), np.zeros((*mask.shape, 3), np.float32)
+        alpha[box.slices], rgb[box.slices] = found.alpha, found.rgb
+        return replace(found, alpha=alpha, rgb=rgb)
 
     (answer,) = photo_set.attempt(
         Request(
             stage="estimate",
             network=None,
             items=[crops],
-            shape=lambda batch, _tile: (batch, 3, *mask.shape),
+            shape=lambda batch, _tile: (batch, 3, *inner.shape),
             run=lambda items, _tile: [estimate(item) for item in items],
-            item_bytes=BYTES_BY_PIXEL * mask.size * len(crops),
+            item_bytes=BYTES_BY_PIXEL * inner.size * len(crops),
         )
     )
     if isinstance(answer, Exception):
@@ -82,6 +91,22 @@ def estimate_mark(
     if not alpha.any() or float(np.median(body)) > MOST_OPACITY:
         return None
     return replace(answer, alpha=alpha, photographs=len(crops))
+
+
+def find_work(mask: BoolArray) -> Box:
+    """What of pieces is worked on: all that may be marked, and so much round it as is asked about it.
+
+    >>> mask = np.zeros((200, 100), bool)
+    >>> mask[90:110, 10:20] = True
+    >>> find_work(mask)
+    Box(left=0, top=54, right=56, bottom=146)
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    height, width = mask.shape
+    if not rows.size:
+        return Box(0, 0, width, height)
+    marked = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return marked.grown(ASKED_PX, width, height)
 
 
 def realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:
