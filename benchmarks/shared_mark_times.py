@@ -1,9 +1,9 @@
 """How long a mark that a folder shares takes: working it out, and taking it off by the megapixel.
 
-    python benchmarks/shared_mark_times.py PHOTOS [--edges 480 1500 4000] [--count 24] [--fonts DIR]
+    python benchmarks/shared_mark_times.py PHOTOS [--edges 480 1500 4000] [--count 24] [--mark-scale 1]
 
 Photographs of one size, their longer edge EDGE (those of PHOTOS cut to 3:2 and scaled), all with the same
-logo over a line of text at opacity 0.45, scaled with them, as JPEG 92. "Off" is looking for the mark on a
+logo over a line of text at opacity 0.45, scaled with them (and by `--mark-scale`), as JPEG 92. "Off" is looking for the mark on a
 photograph and inverting it, alone; "rest" is all that `repair` does after it has worked it out: reading,
 taking off, writing. Limits: 30 s for 24 photographs, 0.3 s a megapixel. Run it when nothing else runs.
 """
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--edges", type=int, nargs="+", default=[480, 1500, 4000], help="pixels")
     parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--mark-scale", type=float, default=1.0)
     parser.add_argument("--fonts", type=Path)
     parser.add_argument("--logos", type=Path)
     parser.add_argument("--seed", type=int, default=1)
@@ -61,7 +62,8 @@ def main() -> None:
     for edge_px in arguments.edges:
         with tempfile.TemporaryDirectory(prefix="cleanplate-") as place:
             folder = Path(place) / "in"
-            draw_marked(sources, assets, folder, edge_px, arguments.count, arguments.seed)
+            by = arguments.mark_scale * edge_px / DRAWN_FOR_PX
+            draw_marked(sources, assets, folder, edge_px, by, arguments.count, arguments.seed)
             print(measure(folder, Path(place) / "out"), flush=True)
 
 
@@ -88,12 +90,11 @@ def measure(folder: Path, output: Path) -> str:
 
 
 def draw_marked(
-    sources: list[Path], assets: Assets, folder: Path, edge_px: int, count: int, seed: int
+    sources: list[Path], assets: Assets, folder: Path, edge_px: int, scale: float, count: int, seed: int
 ) -> None:
-    """Write `count` photographs of one size that share a mark in their lower right corner."""
+    """Write `count` photographs of one size that share a mark, scaled, in their lower right corner."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
-    scale = edge_px / DRAWN_FOR_PX
     mark = scale_mark(draw_shared_mark("both", OPACITY, rng, assets), scale)
     size = (edge_px, round(edge_px * 2 / 3))
     margin = round(12 * scale)
