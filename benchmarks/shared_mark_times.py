@@ -3,9 +3,10 @@
     python benchmarks/shared_mark_times.py PHOTOS [--edges 480 1500 4000] [--count 24] [--mark-scale 1]
 
 Photographs of one size, their longer edge EDGE (those of PHOTOS cut to 3:2 and scaled), all with the same
-logo over a line of text at opacity 0.45, scaled with them (and by `--mark-scale`), as JPEG 92. "Off" is looking for the mark on a
-photograph and inverting it, alone; "rest" is all that `repair` does after it has worked it out: reading,
-taking off, writing. Limits: 30 s for 24 photographs, 0.3 s a megapixel. Run it when nothing else runs.
+logo over a line of text at opacity 0.45, scaled with them (and by `--mark-scale`), as JPEG 92. "Off" is
+looking for the mark on a photograph and inverting it, alone; "rest" is all that `repair` does after it has
+worked it out: reading, taking off, writing. Limits: 30 s for 24 photographs, 0.3 s a megapixel. Run it when
+nothing else runs.
 """
 
 from __future__ import annotations
