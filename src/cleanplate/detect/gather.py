@@ -159,8 +159,10 @@ def lay_on_each_other(
     fields = [window.draw_field(replace(manner, soft=CLOSE_SOFT)) for window in windows]
     height, width = fields[0].shape[0] - 2 * reach_px, fields[0].shape[1] - 2 * reach_px
     offsets = [(float(reach_px), float(reach_px))] * len(fields)
-    cosines = [1.0] * len(fields)
+    cosines, settled = [1.0] * len(fields), False
     for turn in range(ROUNDS):
+        is_last = settled or turn == ROUNDS - 1
+        before = list(offsets)
         total = np.zeros((height, width, 2), np.float32)
         pieces = []
         for field, (left, top) in zip(fields, offsets, strict=True):
@@ -172,7 +174,10 @@ def lay_on_each_other(
             outline = np.ones_like(outline)
         for at, (field, piece) in enumerate(zip(fields, pieces, strict=True)):
             others = np.where(outline, (total - piece) / max(1, len(fields) - 1), 0).astype(np.float32)
-            offsets[at], cosines[at] = _find_offset(field, others, whole=whole or turn < ROUNDS - 1)
+            offsets[at], cosines[at] = _find_offset(field, others, whole=whole or not is_last)
+        settled = offsets == before
+        if is_last or (whole and settled):
+            break  # another round would find the same
     typical = float(np.median(cosines))
     crops = [
         _cut_at(window, left, top, width, height)
