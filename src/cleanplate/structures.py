@@ -35,6 +35,18 @@ class Box:
     right: int
     bottom: int
 
+    @classmethod
+    def around(cls, marked: BoolArray) -> Box | None:
+        """The box round all that an (H, W) bool plane marks; None where it marks nothing.
+
+        >>> Box.around(np.array([[False, False], [False, True]]))
+        Box(left=1, top=1, right=2, bottom=2)
+        """
+        rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+        if not rows.size:
+            return None
+        return cls(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
     @property
     def width(self) -> int:
         return self.right - self.left

@@ -37,8 +37,6 @@ SUSPECT_STRONG, SUSPECT_WEAK, SUSPECT_SCORE = 0.5, 0.3, 0.4
 CONTEXT_PX = 96
 #: Where suspects and their surroundings are more of a photograph than this, all of it is looked at.
 MOST_SHARE = 0.6
-
-
 #: The first look, at the working size itself.
 FIRST_LOOK = Look(1.0, False)
 #: A part that is looked at alone has edges of so many pixels of the working size at least, as crops for

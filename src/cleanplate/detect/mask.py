@@ -87,10 +87,7 @@ def threshold_mask(probability: FloatArray, *, strong: float = STRONG, weak: flo
 def _find_marked(mask: BoolArray) -> Box:
     """The box round all that is marked: most photographs are clean, or marked in one corner. A pixel of
     nothing where nothing is."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return Box(0, 0, min(1, mask.shape[1]), min(1, mask.shape[0]))
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return Box.around(mask) or Box(0, 0, min(1, mask.shape[1]), min(1, mask.shape[0]))
 
 
 def group_boxes(mask: BoolArray) -> tuple[Box, ...]:

@@ -101,12 +101,9 @@ def find_work(mask: BoolArray) -> Box:
     >>> find_work(mask)
     Box(left=0, top=54, right=56, bottom=146)
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = mask.shape
-    if not rows.size:
-        return Box(0, 0, width, height)
-    marked = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    return marked.grown(ASKED_PX, width, height)
+    marked = Box.around(mask)
+    return Box(0, 0, width, height) if marked is None else marked.grown(ASKED_PX, width, height)
 
 
 def realign(crop_u8: NDArray[np.uint8], mark: Mark) -> NDArray[np.uint8]:

@@ -201,11 +201,8 @@ def _put_back(job: _Job, removals: Iterable[tuple[Box, Removal | Exception]]) ->
 
 def _find_changed(box: Box, removal: Removal) -> list[Box]:
     """Round what a removal rewrites, on the photograph; nothing where it rewrites nothing."""
-    rows, columns = (np.flatnonzero(removal.changed.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return []
-    changed = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    return [changed.moved(box.left, box.top)]
+    changed = Box.around(removal.changed)
+    return [] if changed is None else [changed.moved(box.left, box.top)]
 
 
 def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
