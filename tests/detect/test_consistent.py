@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cleanplate.detect import gather
 from cleanplate.detect.consistent import (
     Rule,
     cover_outline,
@@ -14,7 +15,14 @@ from cleanplate.detect.consistent import (
     list_rules,
     shrink_together,
 )
-from cleanplate.detect.gather import Window, gather_around, lay_on_each_other, locate_anywhere, locate_near
+from cleanplate.detect.gather import (
+    Window,
+    cut_window,
+    gather_around,
+    lay_on_each_other,
+    locate_anywhere,
+    locate_near,
+)
 from cleanplate.detect.outlines import COLOURS, draw_field
 from cleanplate.marks import PlacedMark, composite
 from cleanplate.structures import FloatArray
@@ -167,3 +175,23 @@ def test_lettering_as_light_as_what_is_behind_it_is_seen_by_its_colour() -> None
         windows.append(Window(picture[100:200, 40:260], np.ones((100, 220), bool)))
     laid = lay_on_each_other(windows, 4, whole=True)
     assert laid.mask[75 - 4 : 80 - 4, 40:120].mean() > 0.8
+
+
+@pytest.mark.parametrize(("left", "top"), [(3, 2), (-4, -9), (33, 25), (-60, 5), (50, 40), (-5, -50)])
+def test_a_window_repeats_the_edge_of_the_photograph_wherever_it_lies(left: int, top: int) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    rows, columns = np.clip(np.arange(top, top + 14), 0, 29), np.clip(np.arange(left, left + 17), 0, 39)
+    assert np.array_equal(cut_window(photo, left, top, 17, 14), photo[rows][:, columns])
+
+
+def test_large_pieces_are_asked_at_half_the_size_where_the_mark_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = [Window(photo, np.ones((200, 280), bool)) for photo in shared()]
+    monkeypatch.setattr(gather, "LARGE_PX", 10_000)
+    laid = lay_on_each_other(pieces, 3, whole=True)
+    alpha = draw_mark().alpha
+    drawn = np.zeros((200, 280), bool)
+    drawn[120 : 120 + alpha.shape[0], 60 : 60 + alpha.shape[1]] = alpha > 0.1
+    inner = drawn[3:-3, 3:-3]
+    assert laid.mask.shape == inner.shape
+    assert (laid.mask & inner).sum() > 0.98 * inner.sum()
+    assert laid.mask.mean() < 0.4, "coarser, but not all there is"

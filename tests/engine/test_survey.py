@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cleanplate.detect.mask import detect_from_probability
+from cleanplate.engine import survey
 from cleanplate.engine.photoset import PhotoSet, find_no_marks
 from cleanplate.engine.survey import SharedMark, find_shared_mark, see_alike
 from cleanplate.images.read import read
@@ -54,6 +55,25 @@ def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> Non
     assert abs(there.left - left) <= 8
     assert abs(there.top - top) <= 8
     assert place.anchor == ((1, 1) if grow_px else None), "no two photographs have one size, or all"
+
+
+@pytest.mark.parametrize("rough", [1.0, 1e9])
+def test_margins_of_large_photographs_are_found_in_a_small_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rough: float
+) -> None:
+    """The same mark, whether its pieces are first gathered in the size in which photographs are compared."""
+    monkeypatch.setattr(survey, "ROUGH", rough)
+    write_folder(tmp_path, 12, mark=draw_mark())
+    found = find(tmp_path)
+    assert found is not None
+    assert agrees(found, 0.55)
+
+
+def test_pieces_grow_on_the_sides_at_which_their_mark_goes_on() -> None:
+    margins, mask = survey._Margins(10, 20, 30, 40), np.zeros((50, 60), bool)
+    mask[20:30, 40:] = True
+    assert margins.grown(mask) == survey._Margins(10, 20, 60, 40)
+    assert margins.scaled(1.5) == survey._Margins(15, 30, 45, 60)
 
 
 def look_at_the_corner(photos: Sequence[Photo]) -> list[Detection | None]:

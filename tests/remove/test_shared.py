@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
+from cleanplate.remove import shared
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.regression import regress_on_fills
 from cleanplate.remove.shared import estimate_shared_mark, to_mark
@@ -17,15 +18,15 @@ HEIGHT, WIDTH = 96, 180
 OPACITY = 0.5
 
 
-def _pictures(count: int) -> list[NDArray[np.uint8]]:
+def _pictures(count: int, height: int = HEIGHT, width: int = WIDTH) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(3)
     sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
     crops = []
     for place in range(count):
         picture = sources[place % len(sources)]
-        top = int(rng.integers(picture.shape[0] - HEIGHT))
-        left = int(rng.integers(picture.shape[1] - WIDTH))
-        crops.append(np.ascontiguousarray(picture[top : top + HEIGHT, left : left + WIDTH]))
+        top = int(rng.integers(picture.shape[0] - height))
+        left = int(rng.integers(picture.shape[1] - width))
+        crops.append(np.ascontiguousarray(picture[top : top + height, left : left + width]))
     return crops
 
 
@@ -56,6 +57,24 @@ def test_the_likelihood_beats_the_regression_and_both_beat_the_input() -> None:
     before = np.mean([_error(m / np.float32(255), c, inside) for m, c in zip(marked, clean, strict=True)])
     assert errors[1] < errors[0] < before / 4
     assert errors[1] < 10 ** (-30 / 10)
+
+
+def test_a_large_mark_is_worked_out_at_half_the_size_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its planes, of odd edges and twice halved with odd edges again, are those of full size, only better."""
+    clean = _pictures(8, height=251, width=391)
+    alpha = (OPACITY * letters(251, 391, scale=5, top=200)).astype(np.float32)
+    marked = [np.rint(crop * (1 - alpha[..., None]) + 255 * alpha[..., None]) for crop in clean]
+    stored = [decode_jpeg(encode_jpeg(crop.astype(np.uint8), 92)) for crop in marked]
+    mask = dilate(alpha > 0.02, 4)
+    errors = []
+    for large_px in (1_000_000, shared.LARGE_PX, 20_000):
+        monkeypatch.setattr(shared, "LARGE_PX", large_px)
+        found = estimate_shared_mark(stored, mask, halved=(True, True))
+        assert found.alpha.shape == alpha.shape
+        assert not found.alpha[~mask].any()
+        errors.append(float(np.sqrt(((found.alpha - alpha)[alpha > 0.02] ** 2).mean())))
+    assert max(errors[1:]) < 0.05
+    assert max(errors[1:]) < errors[0]
 
 
 def test_opacity_and_colour_are_what_was_drawn() -> None:

@@ -36,6 +36,8 @@ ROUNDS = 4
 #: Gaps in an outline that are closed, and what its inside is grown by.
 CLOSE_PX = 7
 GROW_PX = 4
+#: Crops of more pixels are asked at half the size where a mark may lie on them.
+LARGE_PX = 600_000
 #: A mark of which more than this part lies where fewer than half of the photographs have pixels is cut off.
 MOST_CUT = 0.05
 
@@ -195,10 +197,14 @@ def lay_on_each_other(
 
 
 def _find_mask(crops: Sequence[Window]) -> BoolArray:
-    """Where a mark may lie on aligned crops.
+    """Where a mark may lie on aligned crops; of large ones it is asked at half the size.
 
     Lettering whose colour is as light as what is behind it has no outline in grey, but has one in colours.
     """
+    height, width = crops[0].inside.shape
+    if height * width > LARGE_PX:
+        small = _find_mask([resize_window(crop, (width // 2, height // 2)) for crop in crops])
+        return cv2.resize(small.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     grey = [crop.draw_field(Manner()) for crop in crops]
     outline = find_outline(grey)
     for manner in COLOURS:
@@ -223,9 +229,16 @@ def cut_window(
     photo_u8: NDArray[np.uint8], left: int, top: int, width: int, height: int
 ) -> NDArray[np.uint8]:
     """A window of a photograph, its edge pixels repeated where it reaches over them."""
-    rows = np.clip(np.arange(top, top + height), 0, photo_u8.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + width), 0, photo_u8.shape[1] - 1)
-    return np.ascontiguousarray(photo_u8[rows[:, None], columns[None]])
+    first_row, first_column = max(0, top), max(0, left)
+    there = photo_u8[first_row : max(0, top + height), first_column : max(0, left + width)]
+    if not there.size:
+        rows = np.clip(np.arange(top, top + height), 0, photo_u8.shape[0] - 1)
+        columns = np.clip(np.arange(left, left + width), 0, photo_u8.shape[1] - 1)
+        return np.ascontiguousarray(photo_u8[rows[:, None], columns[None]])
+    above, before = first_row - top, first_column - left
+    below, after = height - there.shape[0] - above, width - there.shape[1] - before
+    window = cv2.copyMakeBorder(there, above, below, before, after, cv2.BORDER_REPLICATE)
+    return np.asarray(window, np.uint8)
 
 
 def resize_window(window: Window, size: tuple[int, int]) -> Window:

@@ -74,11 +74,16 @@ def draw_field(rgb: FloatArray, manner: Manner = Manner()) -> FloatArray:  # fro
     right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)
     length = np.sqrt(right * right + down * down)
+    field = np.empty((*grey.shape, 2), np.float32)
     if manner.signed:
         pressed = 1 / (length + np.float32(manner.soft))
-        return np.dstack([right * pressed, down * pressed])
+        np.multiply(right, pressed, out=field[..., 0])
+        np.multiply(down, pressed, out=field[..., 1])
+        return field
     doubled = 1 / np.maximum(length * (length + np.float32(manner.soft)), np.float32(1e-9))
-    return np.dstack([(right * right - down * down) * doubled, 2 * right * down * doubled])
+    np.multiply(right * right - down * down, doubled, out=field[..., 0])
+    np.multiply(2 * right * down, doubled, out=field[..., 1])
+    return field
 
 
 def draw_outline(

@@ -8,7 +8,7 @@ the mark too, and the mark is estimated. It must explain the photographs that it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,16 @@ from cleanplate.engine.usualplace import choose_place
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.remove.inpaint import dilate
-from cleanplate.structures import BoolArray, Mark, Photo
+from cleanplate.structures import BoolArray, Box, Mark, Photo
 
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
 REALIGNED = 1
+#: Where a piece has so many pixels to one of the size in which photographs are compared, that margin is first
+#: found in that size.
+ROUGH = 2.0
+#: So many pixels of that size are kept round the mark then.
+KEPT_ROUND_PX = 28
 #: How often the margin round an outline is doubled because the mark goes on beyond it.
 MOST_GROWTHS = 3
 #: Round the outline so much is kept: a part of its shorter edge, at least so many pixels.
@@ -130,17 +135,60 @@ class _Pieces:
     seen: list[Seen]
 
 
+@dataclass(frozen=True, slots=True)
+class _Margins:
+    """What is kept on each side of an outline, in pixels of a piece."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @classmethod
+    def even(cls, margin_px: int) -> _Margins:
+        """The same on all sides."""
+        return cls(margin_px, margin_px, margin_px, margin_px)
+
+    def scaled(self, by: float) -> _Margins:
+        """The same in pixels of another size."""
+        return _Margins(*(int(np.ceil(side * by)) for side in astuple(self)))
+
+    def grown(self, mask: BoolArray) -> _Margins:
+        """Twice as much on the sides at which a mask touches the edge of its pieces."""
+        edges = (mask[:, 0], mask[0], mask[:, -1], mask[-1])
+        sides = zip(astuple(self), edges, strict=True)
+        return _Margins(*(2 * side if edge.any() else side for side, edge in sides))
+
+    def trimmed(self, mask: BoolArray) -> _Margins:
+        """What is needed round a mask that lies in pieces with these margins: not empty.
+
+        >>> mask = np.zeros((100, 100), bool)
+        >>> mask[40:60, 10:60] = True
+        >>> _Margins.even(35).trimmed(mask)
+        _Margins(left=35, top=28, right=28, bottom=28)
+        """
+        height, width = mask.shape
+        marked = Box.around(mask)
+        assert marked is not None
+        rooms = (marked.left, marked.top, width - marked.right, height - marked.bottom)
+        sides = []
+        for side, room in zip(astuple(self), rooms, strict=True):
+            spare = max(0, room - KEPT_ROUND_PX)
+            sides.append(max(min(side, KEPT_ROUND_PX), side - spare))
+        return _Margins(*sides)
+
+
 @dataclass(eq=False)
 class _Gatherer:
     """Cuts the pieces round a lead out of photographs.
 
-    margin_px: what is kept round the outline; it grows until the mark ends inside, or a piece is larger than
-    half of the largest photograph, largest_px.
+    margins: what is kept round the outline; they grow until the mark ends inside, or a piece is larger than
+    half of the largest photograph, largest_px. Both in pixels of a piece.
     """
 
     photo_set: PhotoSet
     lead: Lead
-    margin_px: int = 0
+    margins: _Margins | None = None
     largest_px: int = 0
 
     def gather_all(self) -> _Pieces | None:
@@ -153,18 +201,15 @@ class _Gatherer:
             at_edge = _touches_edge(seen.mask) and not _touches_edge(pieces.mask)
             if not at_edge or seen.mask.size > self.largest_px:
                 break
-            self.margin_px *= 2  # outlines show a part of it only
+            self._grow(seen.mask)  # outlines show a part of it only
         return seen if seen.mask.any() else None
 
     def _gather_enough(self) -> _Pieces | None:
         paths = self.photo_set.paths
         first = spread_evenly(paths, FIRST_LOOK)
-        pieces = self._gather(first)
-        for _ in range(MOST_GROWTHS):
-            if pieces is None or not _touches_edge(pieces.mask) or pieces.mask.size > self.largest_px:
-                break
-            self.margin_px *= 2
-            pieces = self._gather(first)
+        if self.margins is None and self.lead.own_px >= ROUGH:
+            self.margins = self._find_margins(first)
+        pieces = self._gather_whole(first)
         if pieces is None or len(first) == len(paths):
             return pieces
         if len(pieces.crops) >= count_most_pieces(pieces.mask.size):
@@ -172,6 +217,34 @@ class _Gatherer:
         taken = set(first)
         others = spread_evenly([path for path in paths if path not in taken], 2 * MOST_PIECES)
         return self._gather([*first, *others])
+
+    def _gather_whole(self, paths: Sequence[Path]) -> _Pieces | None:
+        """The pieces, with as much margin as their mark needs."""
+        pieces = self._gather(paths)
+        for _ in range(MOST_GROWTHS):
+            if pieces is None or not _touches_edge(pieces.mask) or pieces.mask.size > self.largest_px:
+                break
+            self._grow(pieces.mask)
+            pieces = self._gather(paths)
+        return pieces
+
+    def _find_margins(self, paths: Sequence[Path]) -> _Margins | None:
+        """As much as the mark needs, found on smaller pieces; None where that says nothing."""
+        rough = _Gatherer(self.photo_set, replace(self.lead, own_px=1.0))
+        rough.margins = rough._usual_margins().scaled(2)
+        pieces = rough._gather_whole(paths)
+        if pieces is None or not pieces.mask.any():
+            return None
+        return rough.margins.trimmed(pieces.mask).scaled(self.lead.own_px)
+
+    def _usual_margins(self) -> _Margins:
+        """What is kept as long as nothing is known of the mark but its outline."""
+        least_px = MARGIN_SHARE * self.lead.own_px * min(self.lead.outline.shape[:2])
+        return _Margins.even(max(LEAST_MARGIN_PX, int(least_px)))
+
+    def _grow(self, mask: BoolArray) -> None:
+        if self.margins is not None:
+            self.margins = self.margins.grown(mask)
 
     def _gather(self, paths: Sequence[Path]) -> _Pieces | None:
         windows: list[Window] = []
@@ -183,8 +256,9 @@ class _Gatherer:
             if photo is None:
                 continue
             looked_at += 1
-            self.largest_px = max(self.largest_px, photo.width * photo.height // 2)
             by = self.lead.factor(photo.height, photo.width)
+            half_px = photo.width * photo.height / 2 * (self.lead.own_px * by) ** 2
+            self.largest_px = max(self.largest_px, round(half_px))
             place = self.lead.locate(shrink(photo.rgb_u8, by))
             if place is None:
                 continue
@@ -200,14 +274,16 @@ class _Gatherer:
 
     def _cut(self, photo: Photo, place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""
-        own_px = self.lead.own_px
+        own_px, kept = self.lead.own_px, self.margins or self._usual_margins()
+        self.margins = kept
         height, width = self.lead.outline.shape[:2]
-        least_px = int(MARGIN_SHARE * own_px * min(height, width))
-        self.margin_px = self.margin_px or max(LEAST_MARGIN_PX, least_px)
-        margin = self.margin_px + reach_px
-        size = (int(np.ceil(width * own_px)) + 2 * margin, int(np.ceil(height * own_px)) + 2 * margin)
+        size = (
+            int(np.ceil(width * own_px)) + kept.left + kept.right + 2 * reach_px,
+            int(np.ceil(height * own_px)) + kept.top + kept.bottom + 2 * reach_px,
+        )
         to_piece = own_px * by
-        left, top = place.left / by - margin / to_piece, place.top / by - margin / to_piece
+        left = place.left / by - (kept.left + reach_px) / to_piece
+        top = place.top / by - (kept.top + reach_px) / to_piece
         own = (max(1, round(size[0] / to_piece)), max(1, round(size[1] / to_piece)))
         window = Window(
             cut_window(photo.rgb_u8, round(left), round(top), *own),
