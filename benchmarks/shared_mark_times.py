@@ -1,12 +1,12 @@
-"""How long a mark that a folder shares takes: working it out, and taking it off by the megapixel.
+"""How long a mark that a folder shares takes, working it out and taking it off, and what it gives.
 
     python benchmarks/shared_mark_times.py PHOTOS [--edges 480 1500 4000] [--count 24] [--mark-scale 1]
 
 Photographs of one size, their longer edge EDGE (those of PHOTOS cut to 3:2 and scaled), all with the same
 logo over a line of text at opacity 0.45, scaled with them (and by `--mark-scale`), as JPEG 92. "Off" is
 looking for the mark on a photograph and inverting it, alone; "rest" is all that `repair` does after it has
-worked it out: reading, taking off, writing. Limits: 30 s for 24 photographs, 0.3 s a megapixel. Run it when
-nothing else runs.
+worked it out: reading, taking off, writing; "dB" the mean PSNR inside the mark, of the input and the result.
+Limits: 30 s for 24 photographs, 0.3 s a megapixel. Run it when nothing else runs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -22,17 +23,19 @@ from numpy.typing import NDArray
 
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.sharedmark import MARK_FILE
-from cleanplate.evaluate.folders import draw_shared_mark
+from cleanplate.evaluate.folders import INSIDE, draw_shared_mark
 from cleanplate.evaluate.make import find_photos
+from cleanplate.evaluate.triples import read_picture
 from cleanplate.images.read import read
 from cleanplate.marks import Assets, find_assets
 from cleanplate.marks.files import read_mark
 from cleanplate.marks.place import place_mark, scale_mark
 from cleanplate.marks.sample import encode_jpeg
+from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import plainly
 from cleanplate.pipeline.known import KnownMarks
 from cleanplate.settings import RepairSettings
-from cleanplate.structures import Mark, Placement
+from cleanplate.structures import BoolArray, Box, Mark, Placement
 
 #: The longer edge for which the mark is drawn.
 DRAWN_FOR_PX = 480
@@ -57,18 +60,35 @@ def main() -> None:
     sources = find_photos(arguments.photos)
     assets = find_assets(arguments.fonts, arguments.logos, None)
     print(
-        "| edge | photographs | MP | worked out, s | of the limit | off, s/MP | of the limit | rest, s/MP |"
+        "| edge | photographs | MP | worked out, s | of the limit | off, s/MP | of the limit | rest, s/MP "
+        "| dB |"
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for edge_px in arguments.edges:
         with tempfile.TemporaryDirectory(prefix="cleanplate-") as place:
             folder = Path(place) / "in"
             by = arguments.mark_scale * edge_px / DRAWN_FOR_PX
-            draw_marked(sources, assets, folder, edge_px, by, arguments.count, arguments.seed)
-            print(measure(folder, Path(place) / "out"), flush=True)
+            drawn = draw_marked(sources, assets, folder, edge_px, by, arguments.count, arguments.seed)
+            print(measure(folder, Path(place) / "out", drawn), flush=True)
 
 
-def measure(folder: Path, output: Path) -> str:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What lies under the mark: its box, where it is marked there, and the clean pixels by file name."""
+
+    box: Box
+    inside: BoolArray
+    clean: dict[str, NDArray[np.uint8]]
+
+    def measure(self, folder: Path) -> float:
+        """Mean PSNR inside the mark of the pictures in a folder."""
+        pictures = (
+            (read_picture(folder / name)[self.box.slices], clean) for name, clean in self.clean.items()
+        )
+        return float(np.mean([masked_psnr(picture, clean, self.inside) for picture, clean in pictures]))
+
+
+def measure(folder: Path, output: Path, drawn: Drawn) -> str:
     """Repair a folder, then take the mark off its photographs once more, alone; a row of the table."""
     summary = repair_folder(folder, output, RepairSettings())
     photos = [read(path, max_megapixels=MOST_MEGAPIXELS) for path in sorted(folder.iterdir())]
@@ -77,8 +97,9 @@ def measure(folder: Path, output: Path) -> str:
     survey = float(summary.seconds_by_stage.get("survey", 0.0))
     kept = output / ".cleanplate" / MARK_FILE
     worked_out = f"{survey:.1f} | {survey / SURVEY_LIMIT_S:.2f}"
+    quality = f"{drawn.measure(folder):.1f} > {drawn.measure(output):.1f}"
     if not kept.exists():
-        return f"| {edge_px} | {len(photos)} | {megapixels:.1f} | {worked_out} | none found | | |"
+        return f"| {edge_px} | {len(photos)} | {megapixels:.1f} | {worked_out} | none found | | | {quality} |"
     known = KnownMarks((read_mark(kept),))
     began = time.perf_counter()
     taken = sum(known.take_off([photo], plainly)[0] is not None for photo in photos)
@@ -86,13 +107,13 @@ def measure(folder: Path, output: Path) -> str:
     rest = (summary.wall_seconds - survey) / megapixels
     return (
         f"| {edge_px} | {taken} of {len(photos)} | {megapixels:.1f} | {worked_out} | {off:.2f} | "
-        f"{off / MEGAPIXEL_LIMIT_S:.2f} | {rest:.2f} |"
+        f"{off / MEGAPIXEL_LIMIT_S:.2f} | {rest:.2f} | {quality} |"
     )
 
 
 def draw_marked(
     sources: list[Path], assets: Assets, folder: Path, edge_px: int, scale: float, count: int, seed: int
-) -> None:
+) -> Drawn:
     """Write `count` photographs of one size that share a mark, scaled, in their lower right corner."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
@@ -100,9 +121,17 @@ def draw_marked(
     size = (edge_px, round(edge_px * 2 / 3))
     margin = round(12 * scale)
     place = Placement(size[0] - mark.alpha.shape[1] - margin, size[1] - mark.alpha.shape[0] - margin)
+    placed = place_mark(mark, place, size[1], size[0])
+    if placed is None:
+        raise ValueError(f"the mark, {mark.alpha.shape}, does not lie on photographs of {size}")
+    shape, box = placed
+    clean = {}
     for index, at in enumerate(rng.permutation(len(sources))[:count]):
-        marked = put(mark, place, cut(cv2.imread(str(sources[at]))[..., ::-1], size))
-        (folder / f"{index:04d}.jpg").write_bytes(encode_jpeg(marked, QUALITY))
+        photo, name = cut(read_picture(sources[at]), size), f"{index:04d}.jpg"
+        clean[name] = photo[box.slices].copy()
+        photo[box.slices] = put(shape, clean[name])
+        (folder / name).write_bytes(encode_jpeg(photo, QUALITY))
+    return Drawn(box, shape.alpha > INSIDE, clean)
 
 
 def cut(photo_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -115,17 +144,10 @@ def cut(photo_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     return np.asarray(cv2.resize(middle, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def put(mark: Mark, place: Placement, photo_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The photograph with the mark."""
-    placed = place_mark(mark, place, *photo_u8.shape[:2])
-    if placed is None:
-        raise ValueError(f"the mark, {mark.alpha.shape}, does not lie on the photograph, {photo_u8.shape}")
-    shape, box = placed
-    alpha = shape.alpha[..., None]
-    marked = photo_u8.copy()
-    laid = photo_u8[box.slices] * (1 - alpha) + 255 * alpha * shape.rgb
-    marked[box.slices] = np.rint(np.clip(laid, 0, 255)).astype(np.uint8)
-    return marked
+def put(mark: Mark, photo_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A photograph of the mark's size under it."""
+    alpha = mark.alpha[..., None]
+    return np.rint(np.clip(photo_u8 * (1 - alpha) + 255 * alpha * mark.rgb, 0, 255)).astype(np.uint8)
 
 
 if __name__ == "__main__":
