@@ -11,11 +11,15 @@ then d by channel.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.structures import BoolArray, FloatArray
@@ -26,6 +30,11 @@ FREEDOM = 3.0
 NOISE = 0.003
 #: How far the outside's gradients are carried into the mask.
 SPREAD_SIGMA_PX = 10.0
+#: How far a mask is moved to where gradients are known, how many of them are enough, and how often a scale is
+#: fitted anew.
+MOVED_PX = 24
+FEWEST_ASKED = 500
+FIT_ROUNDS = 30
 #: What a value beyond the picture's range counts, squared.
 BEYOND_RANGE = 2000.0
 #: Neighbours that gradients are taken between: (down, right).
@@ -43,6 +52,38 @@ def measure_scale(marked: FloatArray, mask: BoolArray, sigma_px: float = SPREAD_
     near = cv2.GaussianBlur(steep, (0, 0), sigma_px)
     count = cv2.GaussianBlur(known, (0, 0), sigma_px)
     return np.asarray((near + 0.02 * overall) / (count + 0.02), np.float32)
+
+
+def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
+    """The scale with which a t fits the gradients of a photograph, by what `measure_scale` takes for them.
+
+    light: (h, w) in [0, 1]. They are asked where they are known, beside the mask, as if the mask lay there:
+    moved by MOVED_PX. None where that leaves too few of them.
+    """
+    squares = []
+    for moved in itertools.product((MOVED_PX, -MOVED_PX), repeat=2):
+        held = np.roll(mask, moved, (0, 1)) & ~mask
+        scale = measure_scale(light[..., None], mask | held)
+        for shift in SHIFTS:
+            asked = _pick(held, shift, 0) & _pick(held, shift, 1)
+            rise = (_pick(light, shift, 0) - _pick(light, shift, 1))[asked]
+            near = 0.5 * (_pick(scale, shift, 0) + _pick(scale, shift, 1))[asked]
+            squares.append((rise / near) ** 2)
+    asked_of = np.concatenate(squares)
+    if len(asked_of) < FEWEST_ASKED:
+        return None
+    square = 1.0
+    for _ in range(FIT_ROUNDS):
+        square = float(np.mean((FREEDOM + 1) * asked_of / (FREEDOM + asked_of / square)))
+    return math.sqrt(square)
+
+
+def _pick(plane: NDArray[Any], shift: tuple[int, int], which: int) -> NDArray[Any]:
+    """Of every pair of neighbours the one before (0) or after (1), as `first` and `second` do of tensors."""
+    down, right = shift
+    if which:
+        return plane[down:, right:]
+    return plane[: plane.shape[0] - down, : plane.shape[1] - right]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import cv2
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.marks.files import ESTIMATED
-from cleanplate.remove.gradients import SPREAD_SIGMA_PX, measure_scale
+from cleanplate.remove.coarser import enlarge, find_thick, halve, mix, take_over
+from cleanplate.remove.gradients import SPREAD_SIGMA_PX, measure_fit, measure_scale
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.likelihood import Grid, Unknown, Views, take_steps
 from cleanplate.remove.regression import regress_on_fills
@@ -19,15 +21,18 @@ from cleanplate.remove.shrinkage import TO_RGB, TO_YCC
 from cleanplate.remove.tints import even_out
 from cleanplate.structures import BoolArray, FloatArray, Mark
 
-#: Times that the weights are found anew, and rounds of the solver for each. With more, what the likelihood is
-#: wrong by grows: at the start from a regression, and from an estimate at half the size. Source: folders of
-#: training photographs of 480 and 1500 pixels; 6 and 30 from a regression give 0.1 dB more on eight of 480
-#: pixels and 0.2 to 0.5 less on the others, 1 and 30 from half the size up to 2.5 less.
-ROUNDS, ROUNDS_FROM_HALF = (4, 30), (1, 8)
-#: Of more pixels, marked ones and those round them, a mark is first worked out at half the size. Source: the
-#: same folders and some of 2400 pixels: 2.3 to 4 dB more inside marks of 100,000 to 700,000 pixels, in a half
-#: to a third of the time; as much as without from 50,000 on; from 20,000 on thin strokes lose up to 5.
-LARGE_PX = 60_000
+#: Times that the weights are found anew, and rounds of the solver for each: from a regression on fills, and
+#: from an estimate at half the size that is right nearly everywhere. Source: folders of training photographs
+#: of 480 and 1500 pixels. From a regression 6 and 30 give 0.1 dB more on eight of 480 pixels and 0.2 less on
+#: 24; from half the size 1 and 8 give 0.2 less than 2 and 15 (0.8 where thin strokes lie beside a logo), 4
+#: and 30 up to 1.3 less, for what the likelihood is wrong by grows with the rounds.
+ROUNDS, ROUNDS_FROM_HALF = (4, 30), (2, 15)
+#: A mark of which so much is thick is right nearly everywhere at half the size.
+MOSTLY_THICK = 0.95
+#: Where what may be marked and what is round it has more pixels, it is first worked out at half the size.
+#: Source: the same folders, and some of 2400 pixels: 3 to 5 dB more inside marks of 100,000 to 700,000 pixels;
+#: of those of 50,000 to 100,000 on photographs of 480 pixels as many lose (up to 2) as gain.
+LARGE_PX = 100_000
 #: An estimate under this is no mark but what the regression was wrong by.
 LEAST_OPACITY = 0.02
 #: The t's scale over the mean absolute gradient near by, for lightness by how many photographs there are, and
@@ -37,6 +42,12 @@ LEAST_OPACITY = 0.02
 #: with more, 0.85 was better than 0.65 and 1.
 LIGHT_SCALES = {7: 0.55, 20: 0.75, 60: 0.85}
 COLOUR_SCALE = 0.65
+#: They were chosen on photographs of 480 pixels, to whose gradients a t fits with this scale. Large ones are
+#: smoother between their edges (0.56 to 0.8): so much less is then taken for both. Source: folders of
+#: 1500 pixels gain 0.5 to 0.9 dB by it, those of 480 are the same within 0.1.
+USUAL_FIT = 0.88
+#: Photographs that are asked about that.
+MOST_ASKED = 8
 #: Colours of a mark reach so far beyond it where files hold them at half the resolution.
 SMEARED_PX = 2
 #: A colour is never worked out from less opacity.
@@ -87,14 +98,24 @@ def _find_planes(
     device: torch.device,
     check_stop: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
-    """(a, b), refined: starting from fills, or of a large mark from its estimate at half the size."""
+    """(a, b), refined: starting from fills, or, where a large mark is thick, from its estimate at half the
+    size, which then has the last word on its opacity (`coarser`)."""
+    fit = _measure_fit(crops_u8, mask, check_stop)
+    refine = functools.partial(
+        refine_by_gradients, crops_u8, mask, grid, device, smoother=fit / USUAL_FIT, check_stop=check_stop
+    )
     if mask.size <= LARGE_PX:
-        start = regress_on_fills(_checked(crops_u8, check_stop), mask)
-        rounds = ROUNDS
-    else:
-        start = _find_at_half_size(crops_u8, mask, device, check_stop)
-        rounds = ROUNDS_FROM_HALF
-    return refine_by_gradients(crops_u8, mask, *start, grid, device, rounds, check_stop=check_stop)
+        return refine(*regress_on_fills(_checked(crops_u8, check_stop), mask))
+    half = _find_at_half_size(crops_u8, mask, device, check_stop)
+    thick, share = find_thick(half[1])
+    start, rounds = half, ROUNDS_FROM_HALF
+    if share < MOSTLY_THICK:
+        plain = regress_on_fills(_checked(crops_u8, check_stop), mask)
+        start, rounds = (mix(half[0], plain[0], thick), mix(half[1], plain[1], thick)), ROUNDS
+    planes = refine(*start, rounds)
+    if not share:
+        return planes
+    return take_over(planes, half[1], thick, mask, _checked(crops_u8, check_stop))
 
 
 def _find_at_half_size(
@@ -110,9 +131,9 @@ def _find_at_half_size(
     for crop in _checked(crops_u8, check_stop):
         small = np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         smaller.append(np.pad(small, (*room, (0, 0)), mode="edge"))
-    smaller_mask = np.pad(_halve(mask.astype(np.float32)) > 0, room)
+    smaller_mask = np.pad(halve(mask.astype(np.float32)) > 0, room)
     added, kept = _find_planes(smaller, smaller_mask, Grid((False, False)), device, check_stop)
-    added, kept = _enlarge(added[:height, :width]), _enlarge(kept[:height, :width])
+    added, kept = enlarge(added[:height, :width]), enlarge(kept[:height, :width])
     return (
         np.where(mask[..., None], added, 0).astype(np.float32),
         np.where(mask, kept, 1).astype(np.float32),
@@ -122,24 +143,27 @@ def _find_at_half_size(
 def refine_by_gradients(
     crops_u8: Sequence[NDArray[np.uint8]],
     mask: BoolArray,
-    added: FloatArray,
-    kept: FloatArray,
     grid: Grid,
     device: torch.device,
+    added: FloatArray,
+    kept: FloatArray,
     rounds: tuple[int, int] = ROUNDS,
     *,
-    check_stop: Callable[[], None] = lambda: None,
+    smoother: float,
+    check_stop: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
     """(a, b) again, refined by likelihood; `added`, `kept`: where it starts.
 
-    All of one size, both edges even. rounds: see ROUNDS. check_stop: see `estimate_shared_mark`.
+    All of one size, both edges even. rounds: see ROUNDS. smoother: what the t's scales are multiplied by (see
+    USUAL_FIT). check_stop: see `estimate_shared_mark`.
     """
-    mask_colours = _halve(dilate(mask, SMEARED_PX).astype(np.float32)) > 0
+    mask_colours = halve(dilate(mask, SMEARED_PX).astype(np.float32)) > 0
     free, free_colours = (torch.from_numpy(m.astype(np.float32)).to(device) for m in (mask, mask_colours))
     counts, scales = np.log(list(LIGHT_SCALES)), list(LIGHT_SCALES.values())
-    light_scale = float(np.interp(np.log(len(crops_u8)), counts, scales))
+    light_scale = smoother * float(np.interp(np.log(len(crops_u8)), counts, scales))
     photographs = [
-        _view(crop, mask, mask_colours, light_scale, device) for crop in _checked(crops_u8, check_stop)
+        _view(crop, mask, mask_colours, (light_scale, smoother * COLOUR_SCALE), device)
+        for crop in _checked(crops_u8, check_stop)
     ]
     b = torch.from_numpy(kept).to(device)
     light, colours = _split(added, device)
@@ -158,7 +182,7 @@ def refine_by_gradients(
     seen = 1 - grid.shrink(1 - b)
     kept = np.asarray(b.cpu().numpy(), np.float32)
     colours_u = np.moveaxis((found.colours * seen).cpu().numpy(), 0, 2)
-    tints = _enlarge(colours_u) / np.maximum(_enlarge((1 - seen).cpu().numpy()), LEAST_SEEN)[..., None]
+    tints = enlarge(colours_u) / np.maximum(enlarge((1 - seen).cpu().numpy()), LEAST_SEEN)[..., None]
     lightness = (found.light[0] * b).cpu().numpy()
     added = np.dstack([lightness, (1 - kept)[..., None] * tints]) @ TO_RGB.T
     return added.astype(np.float32), kept
@@ -173,19 +197,33 @@ def _checked(
         yield crop
 
 
+def _measure_fit(
+    crops_u8: Sequence[NDArray[np.uint8]], mask: BoolArray, check_stop: Callable[[], None]
+) -> float:
+    """The scale with which a t fits the gradients of the photographs, over their mean near by."""
+    asked = crops_u8[:: -(-len(crops_u8) // MOST_ASKED)]
+    lights = (_to_floats(crop) @ TO_YCC[0] for crop in _checked(asked, check_stop))
+    found = [fit for fit in (measure_fit(light, mask) for light in lights) if fit is not None]
+    return float(np.median(found)) if found else USUAL_FIT
+
+
+def _to_floats(crop_u8: NDArray[np.uint8]) -> FloatArray:
+    return np.asarray(crop_u8.astype(np.float32) / np.float32(255), np.float32)
+
+
 def _view(
     crop_u8: NDArray[np.uint8],
     mask: BoolArray,
     mask_colours: BoolArray,
-    light_scale: float,
+    by: tuple[float, float],
     device: torch.device,
 ) -> Views:
-    """A crop as the likelihood looks at it."""
-    picture = np.asarray((crop_u8.astype(np.float32) / np.float32(255)) @ TO_YCC.T, np.float32)
-    colours = _halve(picture[..., 1:])
+    """A crop as the likelihood looks at it. by: the t's scales, of lightness and of colours."""
+    picture = np.asarray(_to_floats(crop_u8) @ TO_YCC.T, np.float32)
+    colours = halve(picture[..., 1:])
     scales = (
-        light_scale * measure_scale(picture[..., :1], mask),
-        COLOUR_SCALE * measure_scale(colours, mask_colours, SPREAD_SIGMA_PX / 2),
+        by[0] * measure_scale(picture[..., :1], mask),
+        by[1] * measure_scale(colours, mask_colours, SPREAD_SIGMA_PX / 2),
     )
     light = np.ascontiguousarray(picture[..., 0])[None]
     planes = (light, np.ascontiguousarray(np.moveaxis(colours, 2, 0)), *scales)
@@ -195,21 +233,9 @@ def _view(
 def _split(added: FloatArray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Lightness (1, h, w) and colours (2, h / 2, w / 2) of an (h, w, 3) plane."""
     picture = added @ TO_YCC.T
-    planes = (picture[..., :1], _halve(picture[..., 1:]))
+    planes = (picture[..., :1], halve(picture[..., 1:]))
     light, colours = (np.ascontiguousarray(np.moveaxis(plane, 2, 0), np.float32) for plane in planes)
     return torch.from_numpy(light).to(device), torch.from_numpy(colours).to(device)
-
-
-def _halve(plane: FloatArray) -> FloatArray:
-    size = (plane.shape[1] // 2, plane.shape[0] // 2)
-    return np.asarray(cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _enlarge(plane: FloatArray) -> FloatArray:
-    size = (2 * plane.shape[1], 2 * plane.shape[0])
-    return np.asarray(
-        cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_LINEAR), np.float32
-    )
 
 
 def to_mark(added: FloatArray, kept: FloatArray) -> Mark:
