@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cleanplate.detect import consistent
 from cleanplate.detect.mask import detect_from_probability
-from cleanplate.engine import survey
+from cleanplate.engine import leads, survey
 from cleanplate.engine.photoset import PhotoSet, find_no_marks
 from cleanplate.engine.survey import SharedMark, find_shared_mark, see_alike
 from cleanplate.images.read import read
@@ -57,23 +58,31 @@ def test_a_mark_in_one_corner_is_worked_out(tmp_path: Path, grow_px: int) -> Non
     assert place.anchor == ((1, 1) if grow_px else None), "no two photographs have one size, or all"
 
 
-@pytest.mark.parametrize("rough", [1.0, 1e9])
 def test_margins_of_large_photographs_are_found_in_a_small_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rough: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same mark, whether its pieces are first gathered in the size in which photographs are compared."""
-    monkeypatch.setattr(survey, "ROUGH", rough)
+    """In the size in which photographs are compared; then pieces are cut once, as large as the mark needs."""
+    for module in (consistent, leads):
+        monkeypatch.setattr(module, "WORKING_PX", SIZE[1] // 2)
+    gathered = []
+    gather = survey._Gatherer._gather
+
+    def note(self: survey._Gatherer, paths: Sequence[Path]):
+        pieces = gather(self, paths)
+        gathered.append((self.lead.own_px, None if pieces is None else pieces.mask.shape))
+        return pieces
+
+    monkeypatch.setattr(survey._Gatherer, "_gather", note)
     write_folder(tmp_path, 12, mark=draw_mark())
     found = find(tmp_path)
     assert found is not None
     assert agrees(found, 0.55)
-
-
-def test_pieces_grow_on_the_sides_at_which_their_mark_goes_on() -> None:
-    margins, mask = survey._Margins(10, 20, 30, 40), np.zeros((50, 60), bool)
-    mask[20:30, 40:] = True
-    assert margins.grown(mask) == survey._Margins(10, 20, 60, 40)
-    assert margins.scaled(1.5) == survey._Margins(15, 30, 45, 60)
+    assert [own_px for own_px, _ in gathered] == [1.0, 2.0]
+    rough, full = (shape for _, shape in gathered)
+    assert rough is not None
+    assert full is not None
+    assert rough[0] < full[0] < 2 * rough[0]
+    assert rough[1] < full[1] < 2 * rough[1], "what is not needed round it is left out"
 
 
 def look_at_the_corner(photos: Sequence[Photo]) -> list[Detection | None]:

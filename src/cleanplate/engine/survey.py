@@ -153,12 +153,6 @@ class _Margins:
         """The same in pixels of another size."""
         return _Margins(*(int(np.ceil(side * by)) for side in astuple(self)))
 
-    def grown(self, mask: BoolArray) -> _Margins:
-        """Twice as much on the sides at which a mask touches the edge of its pieces."""
-        edges = (mask[:, 0], mask[0], mask[:, -1], mask[-1])
-        sides = zip(astuple(self), edges, strict=True)
-        return _Margins(*(2 * side if edge.any() else side for side, edge in sides))
-
     def trimmed(self, mask: BoolArray) -> _Margins:
         """What is needed round a mask that lies in pieces with these margins: not empty.
 
@@ -182,8 +176,8 @@ class _Margins:
 class _Gatherer:
     """Cuts the pieces round a lead out of photographs.
 
-    margins: what is kept round the outline; they grow until the mark ends inside, or a piece is larger than
-    half of the largest photograph, largest_px. Both in pixels of a piece.
+    margins: what is kept round the outline; they grow until the mark ends inside, or a piece has more pixels
+    than half of the largest photograph, largest_px. Both in a piece's own pixels.
     """
 
     photo_set: PhotoSet
@@ -201,7 +195,7 @@ class _Gatherer:
             at_edge = _touches_edge(seen.mask) and not _touches_edge(pieces.mask)
             if not at_edge or seen.mask.size > self.largest_px:
                 break
-            self._grow(seen.mask)  # outlines show a part of it only
+            self._grow()  # outlines show a part of it only
         return seen if seen.mask.any() else None
 
     def _gather_enough(self) -> _Pieces | None:
@@ -209,6 +203,8 @@ class _Gatherer:
         first = spread_evenly(paths, FIRST_LOOK)
         if self.margins is None and self.lead.own_px >= ROUGH:
             self.margins = self._find_margins(first)
+            if self.margins is None:
+                return None
         pieces = self._gather_whole(first)
         if pieces is None or len(first) == len(paths):
             return pieces
@@ -224,17 +220,19 @@ class _Gatherer:
         for _ in range(MOST_GROWTHS):
             if pieces is None or not _touches_edge(pieces.mask) or pieces.mask.size > self.largest_px:
                 break
-            self._grow(pieces.mask)
+            self._grow()
             pieces = self._gather(paths)
         return pieces
 
     def _find_margins(self, paths: Sequence[Path]) -> _Margins | None:
-        """As much as the mark needs, found on smaller pieces; None where that says nothing."""
+        """As much as the mark needs, found on smaller pieces; None where too few carry it."""
         rough = _Gatherer(self.photo_set, replace(self.lead, own_px=1.0))
         rough.margins = rough._usual_margins().scaled(2)
         pieces = rough._gather_whole(paths)
-        if pieces is None or not pieces.mask.any():
+        if pieces is None:
             return None
+        if not pieces.mask.any():
+            return self._usual_margins()
         return rough.margins.trimmed(pieces.mask).scaled(self.lead.own_px)
 
     def _usual_margins(self) -> _Margins:
@@ -242,9 +240,10 @@ class _Gatherer:
         least_px = MARGIN_SHARE * self.lead.own_px * min(self.lead.outline.shape[:2])
         return _Margins.even(max(LEAST_MARGIN_PX, int(least_px)))
 
-    def _grow(self, mask: BoolArray) -> None:
-        if self.margins is not None:
-            self.margins = self.margins.grown(mask)
+    def _grow(self) -> None:
+        """Twice as much on all sides: a slanted mark goes on at one after the other."""
+        assert self.margins is not None  # pieces were cut
+        self.margins = self.margins.scaled(2)
 
     def _gather(self, paths: Sequence[Path]) -> _Pieces | None:
         windows: list[Window] = []

@@ -29,9 +29,9 @@ from cleanplate.structures import BoolArray, FloatArray, Mark
 ROUNDS, ROUNDS_FROM_HALF = (4, 30), (2, 15)
 #: A mark of which so much is thick is right nearly everywhere at half the size.
 MOSTLY_THICK = 0.95
-#: Where what may be marked and what is round it has more pixels, it is first worked out at half the size.
-#: Source: the same folders, and some of 2400 pixels: 3 to 5 dB more inside marks of 100,000 to 700,000 pixels;
-#: of those of 50,000 to 100,000 on photographs of 480 pixels as many lose (up to 2) as gain.
+#: Where what may be marked and what is round it has more pixels, it is worked out at half the size
+#: first. Source: the same folders, and some of 2400 pixels: 3 to 5 dB more inside marks of 100,000 to 700,000
+#: pixels; of those of 50,000 to 100,000 on photographs of 480 pixels as many lose (up to 2) as gain.
 LARGE_PX = 100_000
 #: An estimate under this is no mark but what the regression was wrong by.
 LEAST_OPACITY = 0.02
@@ -70,7 +70,8 @@ def estimate_shared_mark(
     most of their files hold colours at half the resolution, (across, down). refine: by likelihood of the
     photographs' gradients; without it, the regression alone. check_stop: called for every crop and round of
     the solvers, many times a second; what it raises ends the work and goes through to the caller.
-    The memory besides the crops does not grow with their number, but for one scale plane each.
+    The memory besides the crops grows with their number by some 14 bytes a pixel: what each looks like, the
+    scale of its gradients, and one at half the size.
 
     Source: the model is that of Dekel et al., "On the Effectiveness of Visible Watermarks" (CVPR 2017); the
     way of solving it is this package's own (see `gradients` and `likelihood`).
