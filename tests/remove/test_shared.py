@@ -64,8 +64,8 @@ def test_the_likelihood_beats_the_regression_and_both_beat_the_input() -> None:
 def test_a_large_mark_is_worked_out_at_half_the_size_first(
     monkeypatch: pytest.MonkeyPatch, thickness: int, most: float
 ) -> None:
-    """On smooth photographs, with edges that are odd, and odd again when halved: a thick mark is better known,
-    one of thin strokes as well as without."""
+    """On smooth photographs, with edges that are odd, and odd again when halved: a thick mark is better
+    known, one of thin strokes as well as without."""
     smaller = _pictures(8, height=101, width=157)
     clean = [cv2.resize(crop, (391, 251), interpolation=cv2.INTER_CUBIC) for crop in smaller]
     drawn = np.zeros((251, 391), np.uint8)
