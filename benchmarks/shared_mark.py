@@ -1,10 +1,11 @@
 """How well a mark comes off that a folder shares: PSNR inside the mark, by photographs and opacity.
 
-    python benchmarks/shared_mark.py PHOTOS [--counts 8 24 200] [--fonts DIR] [--logos DIR] [--seed 1]
+    python benchmarks/shared_mark.py PHOTOS [--counts 8 24 200] [--scale 1] [--fonts DIR] [--logos DIR]
 
 Cuts crops of 300 x 200 from photographs (several from each where there are fewer than crops), puts the same
-logo and line of text on all, compresses them as JPEG 92, and estimates the mark from them. Prints decibels,
-opacity 0.4 / 0.6 / 0.8; "true mark" is what inverting the mark that was drawn gives.
+logo and line of text on all, compresses them as JPEG 92, and estimates the mark from them. With `--scale 4`
+crops and mark are four times as long, from photographs that are large enough. Prints decibels, opacity 0.4 /
+0.6 / 0.8; "true mark" is what inverting the mark that was drawn gives.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from cleanplate.remove.inpaint import dilate, fill_with_telea
 from cleanplate.remove.shared import estimate_shared_mark
 from cleanplate.structures import FloatArray, Mark
 
-HEIGHT, WIDTH = 200, 300
+#: Of a crop, (height, width), at scale 1.
+CROP = (200, 300)
 OPACITIES = (0.4, 0.6, 0.8)
 QUALITY = 92
 #: Pictures are scored on so many photographs of a folder.
@@ -41,26 +43,33 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[8, 24, 200])
     parser.add_argument("--fonts", type=Path)
     parser.add_argument("--logos", type=Path)
+    parser.add_argument("--scale", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    size = (arguments.scale * CROP[0], arguments.scale * CROP[1])
     assets = find_assets(arguments.fonts, arguments.logos, None)
-    photos = read_photos(arguments.photos)
+    photos = read_photos(arguments.photos, size)
     print(f"{len(photos)} photographs; PSNR inside the mark in dB, opacity {' / '.join(map(str, OPACITIES))}")
     print("| photographs | input | Telea, true mask | regression | + likelihood | true mark | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for count in arguments.counts:
-        columns = [measure(photos, assets, count, opacity, arguments.seed) for opacity in OPACITIES]
+        columns = [measure(photos, assets, count, opacity, size, arguments.seed) for opacity in OPACITIES]
         cells = [" / ".join(f"{value:.1f}" for value in row) for row in zip(*columns, strict=True)]
         print(f"| {count} | {' | '.join(cells)} |", flush=True)
 
 
 def measure(
-    photos: list[NDArray[np.uint8]], assets: Assets, count: int, opacity: float, seed: int
+    photos: list[NDArray[np.uint8]],
+    assets: Assets,
+    count: int,
+    opacity: float,
+    size: tuple[int, int],
+    seed: int,
 ) -> list[float]:
-    """The figures of one cell of every column, and the seconds that the estimate took."""
+    """The figures of one cell of every column, and the seconds that the estimate took. size: of the crops."""
     rng = np.random.default_rng(seed)
-    mark = draw_mark(assets, rng, opacity)
-    clean = [cut(photos[place % len(photos)], rng) for place in range(count)]
+    mark = draw_mark(assets, rng, opacity, size)
+    clean = [cut(photos[place % len(photos)], size, rng) for place in range(count)]
     marked = [apply(mark, crop) for crop in clean]
     mask = dilate(mark.alpha > INSIDE, 2)
     regression = estimate_shared_mark(marked, mask, refine=False)
@@ -74,17 +83,19 @@ def measure(
     return [*(score(result, clean, inside) for result in results), seconds]
 
 
-def draw_mark(assets: Assets, rng: np.random.Generator, opacity: float) -> Mark:
-    """A logo over a line of text in the middle of a crop."""
-    logo = draw.shape_from_logo(assets.choose_logo(rng), 80)
-    text = draw.draw_text("Anna Berg Studio", assets.choose_font(rng, "latin", 26), draw.TextStyle())
-    shape = draw.stack(logo, text, 6)
-    if shape.shape[0] > HEIGHT - 20 or shape.shape[1] > WIDTH - 20:
-        scale = min((HEIGHT - 20) / shape.shape[0], (WIDTH - 20) / shape.shape[1])
-        size = (int(shape.shape[1] * scale), int(shape.shape[0] * scale))
-        shape = np.asarray(cv2.resize(shape, size, interpolation=cv2.INTER_AREA), np.float32)
-    placed = np.zeros((HEIGHT, WIDTH, 4), np.float32)
-    top, left = (HEIGHT - shape.shape[0]) // 2, (WIDTH - shape.shape[1]) // 2
+def draw_mark(assets: Assets, rng: np.random.Generator, opacity: float, size: tuple[int, int]) -> Mark:
+    """A logo over a line of text in the middle of a crop of this (height, width)."""
+    (height, width), by = size, size[0] // CROP[0]
+    logo = draw.shape_from_logo(assets.choose_logo(rng), 80 * by)
+    text = draw.draw_text("Anna Berg Studio", assets.choose_font(rng, "latin", 26 * by), draw.TextStyle())
+    shape = draw.stack(logo, text, 6 * by)
+    most = (height - 20 * by, width - 20 * by)
+    if shape.shape[0] > most[0] or shape.shape[1] > most[1]:
+        scale = min(most[0] / shape.shape[0], most[1] / shape.shape[1])
+        smaller = (int(shape.shape[1] * scale), int(shape.shape[0] * scale))
+        shape = np.asarray(cv2.resize(shape, smaller, interpolation=cv2.INTER_AREA), np.float32)
+    placed = np.zeros((height, width, 4), np.float32)
+    top, left = (height - shape.shape[0]) // 2, (width - shape.shape[1]) // 2
     placed[top : top + shape.shape[0], left : left + shape.shape[1]] = shape
     return draw.finish(placed, opacity, "logo")
 
@@ -115,20 +126,20 @@ def to_u8(rgb: FloatArray) -> NDArray[np.uint8]:
     return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 
-def cut(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A crop at a random place."""
-    top = int(rng.integers(photo.shape[0] - HEIGHT + 1))
-    left = int(rng.integers(photo.shape[1] - WIDTH + 1))
-    return np.ascontiguousarray(photo[top : top + HEIGHT, left : left + WIDTH])
+def cut(photo: NDArray[np.uint8], size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A crop of this (height, width) at a random place."""
+    top = int(rng.integers(photo.shape[0] - size[0] + 1))
+    left = int(rng.integers(photo.shape[1] - size[1] + 1))
+    return np.ascontiguousarray(photo[top : top + size[0], left : left + size[1]])
 
 
-def read_photos(folder: Path) -> list[NDArray[np.uint8]]:
-    """The photographs of a folder, in name order."""
+def read_photos(folder: Path, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """The photographs of a folder that have this (height, width) or more, in name order."""
     pictures = [cv2.imread(str(path)) for path in sorted(folder.iterdir())]
     return [
         np.ascontiguousarray(picture[..., ::-1])
         for picture in pictures
-        if picture is not None and picture.shape[0] >= HEIGHT and picture.shape[1] >= WIDTH
+        if picture is not None and picture.shape[0] >= size[0] and picture.shape[1] >= size[1]
     ]
 
 
