@@ -17,8 +17,8 @@ from cleanplate.structures import BoolArray, Box, FloatArray, Mark, Placement
 
 #: Pieces that are held at most.
 MOST_PIECES = 300
-#: Pixels of all pieces together: the estimate takes about twenty seconds for them on two cores. But never fewer
-#: pieces.
+#: Pixels of all pieces together: the estimate takes about twenty seconds for them on two cores. But never
+#: fewer pieces.
 MOST_PIXELS = 16_000_000
 FEWEST_PIECES = 16
 #: A mark that lets less than this through gains nothing by being known; frames and letterboxes look like one.
