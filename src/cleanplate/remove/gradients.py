@@ -103,15 +103,15 @@ class Sums:
         empty = tuple(unknown.new_zeros(6, channels, height - down, width - right) for down, right in SHIFTS)
         return cls(empty, unknown.new_zeros(5, channels, height, width), is_bounded)
 
-    def add(self, marked: Tensor, spread: Tensor, unknown: Tensor) -> None:
+    def add(self, marked: Tensor, spread: Tensor, unknown: Tensor, noise: float = NOISE) -> None:
         """One photograph, weighted as what is behind it looks like under the present `unknown`.
 
-        marked: (n, h, w). spread: (h, w), the scale of its gradients.
+        marked: (n, h, w). spread: (h, w), the scale of its gradients. noise: see NOISE.
         """
         kept, added = unknown[0], unknown[1:]
         behind = marked * kept - added
         for total, shift in zip(self.gradients, SHIFTS, strict=True):
-            weight = _weigh(behind, spread, kept, shift)
+            weight = _weigh(behind, spread, kept, noise, shift)
             one, other = first(marked, shift), second(marked, shift)
             total[0] += weight
             total[1].addcmul_(weight, one)
@@ -197,9 +197,9 @@ def second(plane: Tensor, shift: tuple[int, int]) -> Tensor:
     return plane[..., shift[0] :, shift[1] :]
 
 
-def _weigh(behind: Tensor, spread: Tensor, kept: Tensor, shift: tuple[int, int]) -> Tensor:
+def _weigh(behind: Tensor, spread: Tensor, kept: Tensor, noise: float, shift: tuple[int, int]) -> Tensor:
     """The t's weight for each gradient of one photograph, the same for its channels."""
     squared = ((first(behind, shift) - second(behind, shift)) ** 2).sum(dim=0)
     scale = (0.5 * (first(spread, shift) + second(spread, shift))) ** 2
-    scale = scale + NOISE**2 * (first(kept, shift) ** 2 + second(kept, shift) ** 2)
+    scale = scale + noise**2 * (first(kept, shift) ** 2 + second(kept, shift) ** 2)
     return (FREEDOM + behind.shape[0]) / (FREEDOM * scale + squared)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.device.meter import repeating
-from cleanplate.remove.gradients import Sums, count_gradients
+from cleanplate.remove.gradients import NOISE, Sums, count_gradients
 from cleanplate.remove.shrinkage import TO_RGB
 
 #: The least that an opacity lets through.
@@ -147,13 +147,15 @@ class Unknown:
 class Views:
     """One photograph as it is looked at, and the scales of its gradients.
 
-    light: (1, h, w). colours: (2, h / 2, w / 2). light_scale: (h, w). colour_scale: (h / 2, w / 2).
+    light: (1, h, w). colours: (2, h / 2, w / 2). light_scale: (h, w). colour_scale: (h / 2, w / 2). noise:
+    what its pixels are off by (`gradients.NOISE`).
     """
 
     light: Tensor
     colours: Tensor
     light_scale: Tensor
     colour_scale: Tensor
+    noise: float = NOISE
 
 
 def see_colours(unknown: Unknown, grid: Grid) -> Tensor:
@@ -179,8 +181,8 @@ class Step:
 
     def add(self, views: Views) -> None:
         """One photograph."""
-        self.light.add(views.light, views.light_scale, self.unknown.at_full_size())
-        self.colours.add(views.colours, views.colour_scale, self.seen)
+        self.light.add(views.light, views.light_scale, self.unknown.at_full_size(), views.noise)
+        self.colours.add(views.colours, views.colour_scale, self.seen, views.noise)
 
     def solve(self, rounds: int, check_stop: Callable[[], None] = lambda: None) -> Unknown:
         """The unknown after the step. rounds: of the inner solver. check_stop: see `take_steps`."""
