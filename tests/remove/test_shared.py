@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from skimage import data
 
@@ -85,6 +86,28 @@ def test_a_large_mark_is_worked_out_at_half_the_size_first(
         errors.append(float(np.sqrt(((found.alpha - alpha)[alpha > 0.02] ** 2).mean())))
     assert max(errors) < 0.06
     assert max(errors[1:]) < most * errors[0]
+
+
+def test_on_smooth_photographs_scales_are_smaller_and_noise_smaller_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    marked, alpha = _mark(_pictures(4))
+    seen = []
+    take_steps = shared.take_steps
+
+    def note(unknown, photographs, *others, **options):
+        seen.append(photographs[0])
+        return take_steps(unknown, photographs, *others, **options)
+
+    monkeypatch.setattr(shared, "take_steps", note)
+    for fit in (shared.USUAL_FIT, shared.USUAL_FIT / 2, 2 * shared.USUAL_FIT):
+        monkeypatch.setattr(shared, "_measure_fit", lambda *_, fit=fit: fit)
+        estimate_shared_mark(marked, dilate(alpha > 0.02, 2))
+    usual, smooth, rough = seen
+    assert torch.allclose(smooth.light_scale, usual.light_scale / 2)
+    assert torch.allclose(smooth.colour_scale, usual.colour_scale / 2)
+    assert smooth.noise == pytest.approx(usual.noise / 8)
+    assert rough.noise == usual.noise
 
 
 @pytest.mark.parametrize("last", [20, 50])
