@@ -195,3 +195,21 @@ def test_large_pieces_are_asked_at_half_the_size_where_the_mark_lies(monkeypatch
     assert laid.mask.shape == inner.shape
     assert (laid.mask & inner).sum() > 0.98 * inner.sum()
     assert laid.mask.mean() < 0.4, "coarser, but not all there is"
+
+
+@pytest.mark.parametrize("last", [0, 12, 25, 45])
+def test_a_stop_is_heard_while_pieces_are_laid_on_each_other(
+    monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    """While their fields are drawn, while they are laid, and while it is asked where the mark may lie."""
+    monkeypatch.setattr(gather, "LARGE_PX", 10_000)
+    asked = []
+
+    def check_stop() -> None:
+        if len(asked) == last:
+            raise KeyError(last)
+        asked.append(last)
+
+    pieces = [Window(photo, np.ones((200, 280), bool)) for photo in shared()]
+    with pytest.raises(KeyError):
+        lay_on_each_other(pieces, 3, whole=True, check_stop=check_stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cleanplate.detect import consistent
 from cleanplate.detect.mask import detect_from_probability
 from cleanplate.engine import leads, survey
 from cleanplate.engine.photoset import PhotoSet, find_no_marks
+from cleanplate.engine.stop import StoppedError
 from cleanplate.engine.survey import SharedMark, find_shared_mark, see_alike
 from cleanplate.images.read import read
 from cleanplate.marks.files import FIXED_SIZE
@@ -221,6 +223,23 @@ def test_one_scene_over_and_over_is_no_mark(tmp_path: Path) -> None:
 def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
     write_folder(tmp_path, 12, mark=draw_mark())
     assert find(tmp_path, is_stopping=lambda: True) is None
+
+
+def test_a_stop_is_heard_between_photographs_that_the_finder_is_asked_about() -> None:
+    asked: list[int] = []
+
+    def look(photos: Sequence[Photo]) -> list[Detection | None]:
+        asked.append(len(photos))
+        return [None] * len(photos)
+
+    photos = [Photo(Path("a.png"), np.zeros((8, 8, 3), np.uint8), None)] * 5
+    photo_set = PhotoSet(paths=[], read_photo=read_photo, find_marks=look)
+    assert photo_set.find(photos) == [None] * 5
+    assert sum(asked) == 5
+    asked.clear()
+    with pytest.raises(StoppedError):
+        replace(photo_set, is_stopping=lambda: bool(asked)).find(photos)
+    assert len(asked) == 1
 
 
 def test_a_stop_is_heard_within_the_estimate(tmp_path: Path) -> None:

@@ -110,21 +110,6 @@ def test_on_smooth_photographs_scales_are_smaller_and_noise_smaller_yet(
     assert rough.noise == usual.noise
 
 
-@pytest.mark.parametrize("last", [20, 50])
-def test_a_stop_is_heard_at_half_the_size(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
-    monkeypatch.setattr(shared, "LARGE_PX", 5_000)
-    marked, alpha = _mark(_pictures(6))
-    asked = []
-
-    def check_stop() -> None:
-        if len(asked) == last:
-            raise KeyError(last)
-        asked.append(last)
-
-    with pytest.raises(KeyError):
-        estimate_shared_mark(marked, dilate(alpha > 0.02, 2), check_stop=check_stop)
-
-
 def test_opacity_and_colour_are_what_was_drawn() -> None:
     marked, alpha = _mark(_pictures(16))
     mark = estimate_shared_mark(marked, dilate(alpha > 0.02, 2))
@@ -155,9 +140,15 @@ def test_one_crop_or_crops_of_other_sizes_are_refused() -> None:
         estimate_shared_mark([*_pictures(1), np.zeros((5, 5, 3), np.uint8)], mask)
 
 
-@pytest.mark.parametrize("last", [0, 3, 9, 30])
-def test_what_is_asked_now_and_then_may_end_it(last: int) -> None:
-    """While fills are made, while the likelihood begins, between photographs and in a solver."""
+@pytest.mark.parametrize(
+    ("large_px", "last"), [(100_000, 0), (100_000, 3), (100_000, 9), (100_000, 30), (5_000, 20), (5_000, 50)]
+)
+def test_what_is_asked_now_and_then_may_end_it(
+    monkeypatch: pytest.MonkeyPatch, large_px: int, last: int
+) -> None:
+    """While fills are made, while the likelihood begins, between photographs and in a solver; and at half the
+    size."""
+    monkeypatch.setattr(shared, "LARGE_PX", large_px)
     marked, alpha = _mark(_pictures(6))
     asked = []
 

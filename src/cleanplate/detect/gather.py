@@ -6,7 +6,7 @@ Pure: arrays in, places and crops out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -150,15 +150,21 @@ class Laid:
 
 
 def lay_on_each_other(
-    windows: Sequence[Window], reach_px: int, *, whole: bool, manner: Manner = GREY
+    windows: Sequence[Window],
+    reach_px: int,
+    *,
+    whole: bool,
+    manner: Manner = GREY,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Laid:
     """Pieces of photographs, aligned. Windows that do not fit the others are left out.
 
     windows: of one size, each off by up to `reach_px`; crops are smaller by that on every side.
     whole: whether marks were put at whole pixels, so that windows are only moved by those. manner: in which
-    their outline shows.
+    their outline shows. check_stop: called for every window and step; what it raises ends the work.
     """
-    fields = [window.draw_field(replace(manner, soft=CLOSE_SOFT)) for window in windows]
+    close = replace(manner, soft=CLOSE_SOFT)
+    fields = [window.draw_field(close) for window in _checked(windows, check_stop)]
     height, width = fields[0].shape[0] - 2 * reach_px, fields[0].shape[1] - 2 * reach_px
     offsets = [(float(reach_px), float(reach_px))] * len(fields)
     cosines, settled = [1.0] * len(fields), False
@@ -175,6 +181,7 @@ def lay_on_each_other(
         if not outline.any():
             outline = np.ones_like(outline)
         for at, (field, piece) in enumerate(zip(fields, pieces, strict=True)):
+            check_stop()
             others = np.where(outline, (total - piece) / max(1, len(fields) - 1), 0).astype(np.float32)
             offsets[at], cosines[at] = _find_offset(field, others, whole=whole or not is_last)
         settled = offsets == before
@@ -186,7 +193,7 @@ def lay_on_each_other(
         for window, (left, top), cosine in zip(windows, offsets, cosines, strict=True)
         if cosine >= 0.4 * typical
     ]
-    mask = _find_mask(crops)
+    mask = _find_mask(crops, check_stop)
     there = np.mean([crop.inside for crop in crops], axis=0)
     # Photographs of other sizes end a pixel earlier or later: that is no part in which they go on.
     beyond = cv2.erode(((there > 0) & (there <= 0.5)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -196,19 +203,27 @@ def lay_on_each_other(
     return Laid(pictures, mask & (there > 0.5), is_cut, halved, seen)
 
 
-def _find_mask(crops: Sequence[Window]) -> BoolArray:
+def _checked(windows: Sequence[Window], check_stop: Callable[[], None]) -> Iterator[Window]:
+    """The windows, one by one as long as nothing speaks against it."""
+    for window in windows:
+        check_stop()
+        yield window
+
+
+def _find_mask(crops: Sequence[Window], check_stop: Callable[[], None]) -> BoolArray:
     """Where a mark may lie on aligned crops; of large ones it is asked at half the size.
 
     Lettering whose colour is as light as what is behind it has no outline in grey, but has one in colours.
     """
     height, width = crops[0].inside.shape
     if height * width > LARGE_PX:
-        small = _find_mask([resize_window(crop, (width // 2, height // 2)) for crop in crops])
+        half = (width // 2, height // 2)
+        small = _find_mask([resize_window(crop, half) for crop in _checked(crops, check_stop)], check_stop)
         return cv2.resize(small.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    grey = [crop.draw_field(Manner()) for crop in crops]
+    grey = [crop.draw_field(Manner()) for crop in _checked(crops, check_stop)]
     outline = find_outline(grey)
     for manner in COLOURS:
-        outline |= find_outline([crop.draw_field(manner) for crop in crops])
+        outline |= find_outline([crop.draw_field(manner) for crop in _checked(crops, check_stop)])
     return cover_outline(extend_outline(outline, grey), CLOSE_PX, GROW_PX)
 
 

@@ -12,6 +12,8 @@ from cleanplate.structures import Detection, Photo
 
 ReadPhoto = Callable[[Path], Photo | None]
 FindMarks = Callable[[Sequence[Photo]], list[Detection | None]]
+#: Photographs that the finder is asked about at once: a stop is heard between.
+ASKED_TOGETHER = 2
 
 
 def find_no_marks(photos: Sequence[Photo]) -> list[Detection | None]:
@@ -48,9 +50,12 @@ class PhotoSet:
         return self.read_photo(path)
 
     def find(self, photos: Sequence[Photo]) -> list[Detection | None]:
-        """What the finder finds, for every photograph. Raises StoppedError."""
-        self.check_stop()
-        return self.find_marks(photos)
+        """What the finder finds, for every photograph, few at a time. Raises StoppedError between them."""
+        found: list[Detection | None] = []
+        for start in range(0, len(photos), ASKED_TOGETHER):
+            self.check_stop()
+            found += self.find_marks(photos[start : start + ASKED_TOGETHER])
+        return found
 
     def check_stop(self) -> None:
         """Go on only where nobody wants it to stop. Raises StoppedError."""

@@ -46,15 +46,15 @@ from cleanplate.structures import BoolArray, Box, Mark, Photo
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
 REALIGNED = 1
-#: Where a piece has so many pixels to one of the size in which photographs are compared, that margin is first
-#: found in that size.
-ROUGH = 2.0
-#: So many pixels of that size are kept round the mark then.
-KEPT_ROUND_PX = 28
 #: How often the margin round an outline is doubled because the mark goes on beyond it.
 MOST_GROWTHS = 3
 #: Round the outline so much is kept: a part of its shorter edge, at least so many pixels.
 MARGIN_SHARE, LEAST_MARGIN_PX = 0.3, 20
+#: Where a piece has so many pixels to one of the size in which photographs are compared, the margin is first
+#: found in that size.
+ROUGH = 2.0
+#: So many pixels of that size are kept round the mark then.
+KEPT_ROUND_PX = 28
 #: A mark that crosses more than this part of the edge of its pieces goes on beyond them.
 MOST_CROSSED = 0.05
 #: Pieces that the finder is shown. Source: of 14 folders of 8 and 24 photographs it sees more than outlines
@@ -266,7 +266,9 @@ class _Gatherer:
         if len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
         manner, whole = self.lead.manner, self.lead.scaled is None
-        laid = lay_on_each_other(windows, reach_px, whole=whole, manner=manner)
+        laid = lay_on_each_other(
+            windows, reach_px, whole=whole, manner=manner, check_stop=self.photo_set.check_stop
+        )
         if len(laid.crops) < LEAST_SHARING:
             return None
         return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved, laid.seen)

@@ -103,7 +103,7 @@ class Sums:
         empty = tuple(unknown.new_zeros(6, channels, height - down, width - right) for down, right in SHIFTS)
         return cls(empty, unknown.new_zeros(5, channels, height, width), is_bounded)
 
-    def add(self, marked: Tensor, spread: Tensor, unknown: Tensor, noise: float = NOISE) -> None:
+    def add(self, marked: Tensor, spread: Tensor, unknown: Tensor, noise: float) -> None:
         """One photograph, weighted as what is behind it looks like under the present `unknown`.
 
         marked: (n, h, w). spread: (h, w), the scale of its gradients. noise: see NOISE.

@@ -236,8 +236,10 @@ def _view(
     )
     light = np.ascontiguousarray(picture[..., 0])[None]
     planes = (light, np.ascontiguousarray(np.moveaxis(colours, 2, 0)), *scales)
-    there, seen, *near = (torch.from_numpy(plane.astype(np.float32)).to(device) for plane in planes)
-    return Views(there, seen, near[0], near[1], noise)
+    lightness, tints, light_scale, colour_scale = (
+        torch.from_numpy(plane.astype(np.float32)).to(device) for plane in planes
+    )
+    return Views(lightness, tints, light_scale, colour_scale, noise)
 
 
 def _split(added: FloatArray, device: torch.device) -> tuple[Tensor, Tensor]:
