@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cleanplate.device.meter import StorageMeter
+from cleanplate.remove.gradients import FREEDOM, NOISE, Scales, Sums, find_shifts, first, second
 from cleanplate.remove.likelihood import Grid, Step, Unknown, Views, see_colours, take_steps
 
 SIZE = (16, 20)
@@ -14,6 +15,10 @@ SIZE = (16, 20)
 @pytest.fixture
 def draw() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+def _even_scales(size: tuple[int, int], scale: float) -> Scales:
+    return Scales(torch.full(size, scale), (1.0,) * len(find_shifts(*size)))
 
 
 def _draw_unknown(draw: torch.Generator) -> Unknown:
@@ -30,7 +35,7 @@ def _draw_step(draw: torch.Generator, halved: tuple[bool, bool] = (True, True)) 
     step = Step(_draw_unknown(draw), Grid(halved), torch.ones(SIZE), torch.ones(half), 3)
     for _ in range(3):
         light, colours = torch.rand((1, *SIZE), generator=draw), torch.rand((2, *half), generator=draw) - 0.5
-        step.add(Views(light, colours, torch.full(SIZE, 0.1), torch.full(half, 0.1)))
+        step.add(Views(light, colours, _even_scales(SIZE, 0.1), _even_scales(half, 0.1)))
     return step
 
 
@@ -63,6 +68,32 @@ def test_the_slope_of_what_is_out_of_range_is_that_of_its_cost(draw: torch.Gener
     assert slope == pytest.approx((cost(1e-3) - cost(-1e-3)) / 2e-3, rel=2e-2)
 
 
+def test_the_slope_is_that_of_the_likelihood(draw: torch.Generator) -> None:
+    """Of the gradients alone, against the difference of what they cost, a little to either side."""
+    unknown, towards = torch.rand((3, *SIZE), generator=draw), torch.rand((3, *SIZE), generator=draw) - 0.5
+    unknown, towards = (plane.double() for plane in (unknown + 1, towards))
+    marked = torch.rand((2, *SIZE), generator=draw).double() * 0.02
+    shifts = find_shifts(*SIZE)
+    scales = Scales(torch.full(SIZE, 0.01).double(), tuple(1.0 + 0.3 * n for n in range(len(shifts))))
+
+    def cost(by: float) -> float:
+        at = unknown + by * towards
+        behind = marked * at[0] - at[1:]
+        total = 0.0
+        for shift, growth in zip(shifts, scales.growth, strict=True):
+            squared = ((first(behind, shift) - second(behind, shift)) ** 2).sum(dim=0)
+            scale = (0.01 * growth) ** 2 + NOISE**2 * (first(at[0], shift) ** 2 + second(at[0], shift) ** 2)
+            spread = torch.log1p(squared / (FREEDOM * scale)) * (FREEDOM + 2) / 2
+            total += float((spread + torch.log(scale)).sum())
+        return total
+
+    sums = Sums.start(unknown, is_bounded=False)
+    sums.add(marked, scales, unknown)
+    sums.beyond.zero_()
+    slope = float((sums.find_slope(unknown) * towards).sum())
+    assert slope == pytest.approx((cost(1e-5) - cost(-1e-5)) / 2e-5, rel=1e-4)
+
+
 def test_a_small_change_of_c_is_seen_by_the_colours_as_it_is(draw: torch.Generator) -> None:
     step = _draw_step(draw)
     towards = torch.rand(SIZE, generator=draw)
@@ -80,8 +111,8 @@ def test_where_the_mark_cannot_be_nothing_is_changed(draw: torch.Generator) -> N
         Views(
             torch.rand((1, *SIZE), generator=draw),
             torch.rand((2, *half), generator=draw) - 0.5,
-            torch.full(SIZE, 0.1),
-            torch.full(half, 0.1),
+            _even_scales(SIZE, 0.1),
+            _even_scales(half, 0.1),
         )
         for _ in range(4)
     ]
@@ -99,8 +130,8 @@ def test_steps_take_what_metering_each_operation_says() -> None:
         Views(
             torch.rand(1, 32, 48),
             torch.rand(2, 16, 24),
-            torch.full((32, 48), 0.05),
-            torch.full((16, 24), 0.05),
+            _even_scales((32, 48), 0.05),
+            _even_scales((16, 24), 0.05),
         )
         for _ in range(4)
     ]

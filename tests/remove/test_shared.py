@@ -61,12 +61,12 @@ def test_the_likelihood_beats_the_regression_and_both_beat_the_input() -> None:
     assert errors[1] < 10 ** (-30 / 10)
 
 
-@pytest.mark.parametrize(("thickness", "most"), [(14, 0.8), (2, 1.1)])
+@pytest.mark.parametrize("thickness", [14, 2])
 def test_a_large_mark_is_worked_out_at_half_the_size_first(
-    monkeypatch: pytest.MonkeyPatch, thickness: int, most: float
+    monkeypatch: pytest.MonkeyPatch, thickness: int
 ) -> None:
-    """On smooth photographs, with edges that are odd, and odd again when halved: a thick mark is better
-    known, one of thin strokes as well as without."""
+    """On smooth photographs, with edges that are odd, and odd again when halved: marks thick and thin are as
+    well known as without."""
     smaller = _pictures(8, height=101, width=157)
     clean = [cv2.resize(crop, (391, 251), interpolation=cv2.INTER_CUBIC) for crop in smaller]
     drawn = np.zeros((251, 391), np.uint8)
@@ -84,13 +84,12 @@ def test_a_large_mark_is_worked_out_at_half_the_size_first(
         assert found.alpha.shape == alpha.shape
         assert not found.alpha[~mask].any()
         errors.append(float(np.sqrt(((found.alpha - alpha)[alpha > 0.02] ** 2).mean())))
-    assert max(errors) < 0.06
-    assert max(errors[1:]) < most * errors[0]
+    assert max(errors) < 0.03
+    assert max(errors[1:]) < 1.15 * errors[0]
+    assert len({*errors}) == len(errors), "each is worked out in a way of its own"
 
 
-def test_on_smooth_photographs_scales_are_smaller_and_noise_smaller_yet(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_scales_follow_what_a_t_fits_to_the_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     marked, alpha = _mark(_pictures(4))
     seen = []
     take_steps = shared.take_steps
@@ -100,14 +99,13 @@ def test_on_smooth_photographs_scales_are_smaller_and_noise_smaller_yet(
         return take_steps(unknown, photographs, *others, **options)
 
     monkeypatch.setattr(shared, "take_steps", note)
-    for fit in (shared.USUAL_FIT, shared.USUAL_FIT / 2, 2 * shared.USUAL_FIT):
+    for fit in (0.8, 0.4):
         monkeypatch.setattr(shared, "_measure_fit", lambda *_, fit=fit: fit)
         estimate_shared_mark(marked, dilate(alpha > 0.02, 2))
-    usual, smooth, rough = seen
-    assert torch.allclose(smooth.light_scale, usual.light_scale / 2)
-    assert torch.allclose(smooth.colour_scale, usual.colour_scale / 2)
-    assert smooth.noise == pytest.approx(usual.noise / 8)
-    assert rough.noise == usual.noise
+    usual, smooth = seen
+    assert torch.allclose(smooth.light_scales.near, usual.light_scales.near / 2)
+    assert torch.allclose(smooth.colour_scales.near, usual.colour_scales.near / 2)
+    assert smooth.light_scales.growth == usual.light_scales.growth
 
 
 def test_opacity_and_colour_are_what_was_drawn() -> None:

@@ -29,7 +29,7 @@ from cleanplate.structures import Detection, Photo
 MARK_FILE = "shared-mark.png"
 RECORD_FILE = "shared-mark.json"
 #: Changes when a survey would come to another result.
-VERSION = 6
+VERSION = 7
 #: Photographs that the finder sees together.
 BATCH = 4
 

@@ -3,7 +3,11 @@
 With `c = 1/b` and `d = a/b` the photograph behind is `I = c*J - d`, linear in what is sought. Its gradients
 are those of photographs: Student's t at the scale of the gradients round the mark. For given weights of the t
 that is a quadratic in (c, d), less `log c` for every gradient; its sums over the photographs are the same few
-planes however many there are, so photographs are streamed and only the sums are kept.
+planes however many there are, so photographs are streamed and only the sums are kept. What pixels are off by
+grows with c, and the t's scale with it: that costs the logarithm of the scale.
+
+Gradients are taken between neighbours and over farther distances too: over these a mark's flat parts, and
+what they enclose, are compared with what is known round them.
 
 Planes are (h, w) float32 tensors on one device; a photograph is n of them, the unknown is (1 + n, h, w): c,
 then d by channel.
@@ -24,8 +28,8 @@ from torch import Tensor
 
 from cleanplate.structures import BoolArray, FloatArray
 
-#: Degrees of freedom of the t, and what rounding adds. Source: chosen on marked validation photographs, JPEG
-#: 92, folders of 8 and 24; half and twice as much of each, on training photographs, is no better.
+#: Degrees of freedom of the t, and what pixels are off by. Source: 26 folders of 8 and 24 training pictures
+#: of 480 and 1500 pixels; 2 and 4, 0.002 and 0.0045 are no better on all of them.
 FREEDOM = 3.0
 NOISE = 0.003
 #: How far the outside's gradients are carried into the mask.
@@ -37,8 +41,27 @@ FEWEST_ASKED = 500
 FIT_ROUNDS = 30
 #: What a value beyond the picture's range counts, squared.
 BEYOND_RANGE = 2000.0
-#: Neighbours that gradients are taken between: (down, right).
-SHIFTS = ((0, 1), (1, 0))
+#: Neighbours: (down, right).
+NEIGHBOURS = ((0, 1), (1, 0))
+#: Gradients are taken between pixels so far from each other. Source: training photographs, dB inside marks on
+#: 18 folders of eight of 480 pixels, five of 24, and three of eight of 1500 pixels: neighbours alone 29.4,
+#: 31.9 and 35.6, up to 2 29.6, 32.0 and 35.8, to 4 30.0, 32.1 and 36.1, to 8 30.3, 32.2 and 36.3, to 16 30.6,
+#: 32.3 and 36.5, to 32 30.8, 32.2 and 36.6 (growth measured from 16 on, else the usual one).
+DISTANCES_PX = (1, 2, 4, 8, 16)
+#: What a photograph's pixels differ by grows so much with every doubling of the distance, where it cannot be
+#: measured, and what they always differ by.
+USUAL_GROWTH = 1.4
+LEAST_DIFFERENCE = 1e-4
+
+
+def find_shifts(height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """Between which pixels of planes of a size gradients are taken: (down, right), neighbours first.
+
+    >>> find_shifts(12, 6)
+    ((0, 1), (1, 0), (0, 2), (2, 0), (4, 0))
+    """
+    shifts = ((down * px, right * px) for px in DISTANCES_PX for down, right in NEIGHBOURS)
+    return tuple(s for s in shifts if sum(s) == 1 or (3 * s[0] <= height and 3 * s[1] <= width))
 
 
 def measure_scale(marked: FloatArray, mask: BoolArray, sigma_px: float = SPREAD_SIGMA_PX) -> FloatArray:
@@ -54,6 +77,31 @@ def measure_scale(marked: FloatArray, mask: BoolArray, sigma_px: float = SPREAD_
     return np.asarray((near + 0.02 * overall) / (count + 0.02), np.float32)
 
 
+def measure_growth(marked: FloatArray, mask: BoolArray) -> tuple[float, ...]:
+    """How many times as much pixels of (h, w, n) `marked` differ as neighbours do, for each of `find_shifts`;
+    by pixels off the mask."""
+    shifts = find_shifts(*mask.shape)
+    means = [_measure_difference(marked, mask, shift) for shift in shifts]
+    near = [mean for mean in means[: len(NEIGHBOURS)] if mean is not None]
+    grown = []
+    for shift, mean in zip(shifts, means, strict=True):
+        if sum(shift) == 1:
+            grown.append(1.0)
+        elif mean is None or not near:
+            grown.append(USUAL_GROWTH ** math.log2(sum(shift)))
+        else:
+            grown.append(max(1.0, (mean + LEAST_DIFFERENCE) / (float(np.mean(near)) + LEAST_DIFFERENCE)))
+    return tuple(grown)
+
+
+def _measure_difference(marked: FloatArray, mask: BoolArray, shift: tuple[int, int]) -> float | None:
+    """The mean; None where too few pixels are known."""
+    known = ~_pick(mask, shift, 0) & ~_pick(mask, shift, 1)
+    if np.count_nonzero(known) < FEWEST_ASKED:
+        return None
+    return float(np.abs(_pick(marked, shift, 0) - _pick(marked, shift, 1))[known].mean())
+
+
 def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
     """The scale with which a t fits the gradients of a photograph, by what `measure_scale` takes for them.
 
@@ -64,7 +112,7 @@ def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
     for moved in itertools.product((MOVED_PX, -MOVED_PX), repeat=2):
         held = np.roll(mask, moved, (0, 1)) & ~mask
         scale = measure_scale(light[..., None], mask | held)
-        for shift in SHIFTS:
+        for shift in NEIGHBOURS:
             asked = _pick(held, shift, 0) & _pick(held, shift, 1)
             rise = (_pick(light, shift, 0) - _pick(light, shift, 1))[asked]
             near = 0.5 * (_pick(scale, shift, 0) + _pick(scale, shift, 1))[asked]
@@ -87,31 +135,53 @@ def _pick(plane: NDArray[Any], shift: tuple[int, int], which: int) -> NDArray[An
 
 
 @dataclass(frozen=True, eq=False)
+class Scales:
+    """The scales of a photograph's gradients. near: (h, w), those between neighbours. growth: for each of
+    `find_shifts` how many times as large they are.
+    """
+
+    near: Tensor
+    growth: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Sums:
-    """The quadratic. gradients: an (6, n, h', w') tensor for each of SHIFTS. beyond: (5, n, h, w), for values
-    out of range, in pictures of which `is_bounded` says that 0 and 1 are their range.
+    """The quadratic. gradients: an (6, n, h', w') tensor for each of `find_shifts`. grown: (h, w), what the
+    logarithms of the scales cost, by c squared. beyond: (5, n, h, w), for values out of range, in pictures of
+    which `is_bounded` says that 0 and 1 are their range. told: the part of a photograph that tells of c.
     """
 
     gradients: tuple[Tensor, ...]
+    grown: Tensor
     beyond: Tensor
     is_bounded: bool
+    told: float
 
     @classmethod
-    def start(cls, unknown: Tensor, *, is_bounded: bool) -> Sums:
+    def start(cls, unknown: Tensor, *, is_bounded: bool, told: float = 1.0) -> Sums:
         """Of no photograph yet."""
         channels, height, width = unknown.shape[0] - 1, *unknown.shape[1:]
-        empty = tuple(unknown.new_zeros(6, channels, height - down, width - right) for down, right in SHIFTS)
-        return cls(empty, unknown.new_zeros(5, channels, height, width), is_bounded)
+        empty = tuple(
+            unknown.new_zeros(6, channels, height - down, width - right)
+            for down, right in find_shifts(height, width)
+        )
+        grown, beyond = unknown.new_zeros(height, width), unknown.new_zeros(5, channels, height, width)
+        return cls(empty, grown, beyond, is_bounded, told)
 
-    def add(self, marked: Tensor, spread: Tensor, unknown: Tensor, noise: float) -> None:
+    @property
+    def shifts(self) -> tuple[tuple[int, int], ...]:
+        """Between which pixels gradients are taken, for each of `gradients`."""
+        return find_shifts(*self.grown.shape)
+
+    def add(self, marked: Tensor, scales: Scales, unknown: Tensor) -> None:
         """One photograph, weighted as what is behind it looks like under the present `unknown`.
 
-        marked: (n, h, w). spread: (h, w), the scale of its gradients. noise: see NOISE.
+        marked: (n, h, w). scales: of its gradients.
         """
         kept, added = unknown[0], unknown[1:]
         behind = marked * kept - added
-        for total, shift in zip(self.gradients, SHIFTS, strict=True):
-            weight = _weigh(behind, spread, kept, noise, shift)
+        for total, shift, growth in zip(self.gradients, self.shifts, scales.growth, strict=True):
+            weight = self._weigh(behind, growth * scales.near, kept, shift)
             one, other = first(marked, shift), second(marked, shift)
             total[0] += weight
             total[1].addcmul_(weight, one)
@@ -126,6 +196,19 @@ class Sums:
                 torch.stack([outside, outside * marked, outside * marked**2, bound, bound * marked])
             )
 
+    def _weigh(self, behind: Tensor, spread: Tensor, kept: Tensor, shift: tuple[int, int]) -> Tensor:
+        """The t's weight for each gradient of one photograph, the same for its channels; what the logarithm
+        of its scale costs, less what a larger scale gains, is added to `grown`."""
+        channels = behind.shape[0]
+        squared = ((first(behind, shift) - second(behind, shift)) ** 2).sum(dim=0)
+        scale = (0.5 * (first(spread, shift) + second(spread, shift))) ** 2
+        scale = scale + NOISE**2 * (first(kept, shift) ** 2 + second(kept, shift) ** 2)
+        weight = (FREEDOM + channels) / (FREEDOM * scale + squared)
+        costs = (channels * self.told - weight * squared) / scale * NOISE**2
+        first(self.grown, shift).add_(costs)
+        second(self.grown, shift).add_(costs)
+        return weight
+
     def keep_mark_in_range(self, unknown: Tensor, count: int) -> None:
         """The mark's own colour is in range where white never comes from less than white, nor black from
         more: told once, after all `count` photographs."""
@@ -138,7 +221,7 @@ class Sums:
         """The quadratic's matrix times (1 + n, h, w)."""
         kept, added = step[0], step[1:]
         product = torch.zeros_like(step)
-        for planes, shift in zip(self.gradients, SHIFTS, strict=True):
+        for planes, shift in zip(self.gradients, self.shifts, strict=True):
             weight, one, other, one_squared, other_squared, both = planes
             before, after = first(kept, shift), second(kept, shift)
             rise = first(added, shift) - second(added, shift)
@@ -154,6 +237,7 @@ class Sums:
     def find_slope(self, unknown: Tensor) -> Tensor:
         """(1 + n, h, w): the quadratic's slope there."""
         slope = self.multiply(unknown)
+        slope[0] += self.grown * unknown[0]
         slope[0] -= self.beyond[4].sum(dim=0)
         slope[1:] += self.beyond[3]
         return slope
@@ -163,7 +247,7 @@ class Sums:
         by itself and of d by c, (h, w) of c by itself."""
         own, mixed = self.beyond[0] + 1e-3, -self.beyond[1]
         kept = self.beyond[2].sum(dim=0)
-        for planes, shift in zip(self.gradients, SHIFTS, strict=True):
+        for planes, shift in zip(self.gradients, self.shifts, strict=True):
             for view, weight, product, square in (
                 (first, planes[0], planes[1], planes[3]),
                 (second, planes[0], planes[2], planes[4]),
@@ -181,7 +265,7 @@ def count_gradients(plane: Tensor) -> Tensor:
     [[2.0, 3.0, 2.0], [3.0, 4.0, 3.0], [2.0, 3.0, 2.0]]
     """
     count = torch.zeros_like(plane)
-    for shift in SHIFTS:
+    for shift in find_shifts(*plane.shape):
         first(count, shift).add_(1)
         second(count, shift).add_(1)
     return count
@@ -195,11 +279,3 @@ def first(plane: Tensor, shift: tuple[int, int]) -> Tensor:
 def second(plane: Tensor, shift: tuple[int, int]) -> Tensor:
     """Of every pair of neighbours the one after."""
     return plane[..., shift[0] :, shift[1] :]
-
-
-def _weigh(behind: Tensor, spread: Tensor, kept: Tensor, noise: float, shift: tuple[int, int]) -> Tensor:
-    """The t's weight for each gradient of one photograph, the same for its channels."""
-    squared = ((first(behind, shift) - second(behind, shift)) ** 2).sum(dim=0)
-    scale = (0.5 * (first(spread, shift) + second(spread, shift))) ** 2
-    scale = scale + noise**2 * (first(kept, shift) ** 2 + second(kept, shift) ** 2)
-    return (FREEDOM + behind.shape[0]) / (FREEDOM * scale + squared)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.device.meter import repeating
-from cleanplate.remove.gradients import NOISE, Sums, count_gradients
+from cleanplate.remove.gradients import Scales, Sums, count_gradients
 from cleanplate.remove.shrinkage import TO_RGB
 
 #: The least that an opacity lets through.
@@ -147,15 +147,13 @@ class Unknown:
 class Views:
     """One photograph as it is looked at, and the scales of its gradients.
 
-    light: (1, h, w). colours: (2, h / 2, w / 2). light_scale: (h, w). colour_scale: (h / 2, w / 2). noise:
-    what its pixels are off by (`gradients.NOISE`).
+    light: (1, h, w). colours: (2, h / 2, w / 2).
     """
 
     light: Tensor
     colours: Tensor
-    light_scale: Tensor
-    colour_scale: Tensor
-    noise: float = NOISE
+    light_scales: Scales
+    colour_scales: Scales
 
 
 def see_colours(unknown: Unknown, grid: Grid) -> Tensor:
@@ -172,17 +170,17 @@ class Step:
     def __init__(self, unknown: Unknown, grid: Grid, free: Tensor, free_colours: Tensor, count: int) -> None:
         self.unknown, self.grid, self.free, self.free_colours = unknown, grid, free, free_colours
         self.seen = see_colours(unknown, grid)
-        self.light = Sums.start(unknown.at_full_size(), is_bounded=True)
-        self.colours = Sums.start(self.seen, is_bounded=False)
         told = max(count - USED_UP, 0.5)
+        self.light = Sums.start(unknown.at_full_size(), is_bounded=True, told=told / count)
+        self.colours = Sums.start(self.seen, is_bounded=False, told=told / count)
         self.logarithms = count_gradients(free) * (told / 2)
         self.colour_logarithms = count_gradients(free_colours) * told
         self.range = _Range(unknown, grid, BEYOND_RANGE * count * free_colours)
 
     def add(self, views: Views) -> None:
         """One photograph."""
-        self.light.add(views.light, views.light_scale, self.unknown.at_full_size(), views.noise)
-        self.colours.add(views.colours, views.colour_scale, self.seen, views.noise)
+        self.light.add(views.light, views.light_scales, self.unknown.at_full_size())
+        self.colours.add(views.colours, views.colour_scales, self.seen)
 
     def solve(self, rounds: int, check_stop: Callable[[], None] = lambda: None) -> Unknown:
         """The unknown after the step. rounds: of the inner solver. check_stop: see `take_steps`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import cv2
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.marks.files import ESTIMATED
-from cleanplate.remove.coarser import enlarge, find_thick, halve, mix, take_over
-from cleanplate.remove.gradients import NOISE, SPREAD_SIGMA_PX, measure_fit, measure_scale
+from cleanplate.remove.gradients import SPREAD_SIGMA_PX, Scales, measure_fit, measure_growth, measure_scale
 from cleanplate.remove.inpaint import dilate
 from cleanplate.remove.likelihood import Grid, Unknown, Views, take_steps
 from cleanplate.remove.regression import regress_on_fills
@@ -22,36 +20,22 @@ from cleanplate.remove.tints import even_out
 from cleanplate.structures import BoolArray, FloatArray, Mark
 
 #: Times that the weights are found anew, and rounds of the solver for each: from a regression on fills, and
-#: from an estimate at half the size that is right nearly everywhere. Source: folders of training photographs
-#: of 480 and 1500 pixels. From a regression 6 and 30 give 0.1 dB more on eight of 480 pixels and 0.2 less on
-#: 24; from half the size 1 and 8 give 0.2 less than 2 and 15 (0.8 where thin strokes lie beside a logo), 4
-#: and 30 up to 1.3 less, for what the likelihood is wrong by grows with the rounds.
-ROUNDS, ROUNDS_FROM_HALF = (4, 30), (2, 15)
-#: A mark of which so much is thick is right nearly everywhere at half the size.
-MOSTLY_THICK = 0.95
-#: Where what may be marked and what is round it has more pixels, it is worked out at half the size
-#: first. Source: the same folders, and some of 2400 pixels: 3 to 5 dB more inside marks of 100,000 to 700,000
-#: pixels; of those of 50,000 to 100,000 on photographs of 480 pixels as many lose (up to 2) as gain.
+#: from an estimate at half the size. Source: folders of training photographs of 480 to 2400 pixels. Twice as
+#: many of either change less than 0.2 dB; from half the size 2 and 15 have 0.7 less on thin lettering.
+ROUNDS, ROUNDS_FROM_HALF = (4, 30), (3, 15)
+#: Where what may be marked and what is round it has more pixels, it is worked out at half the size first:
+#: quicker, and the same within 0.2 dB.
 LARGE_PX = 100_000
 #: An estimate under this is no mark but what the regression was wrong by.
 LEAST_OPACITY = 0.02
-#: The t's scale over the mean absolute gradient near by, for lightness by how many photographs there are, and
-#: for colours. With less, marks come out too faint on many photographs, with more too dense on few. Source:
-#: folders of training photographs. On twelve, of which 6 or 7 carry the mark, 0.5, 0.55, 0.65 and 0.75 give
-#: 32.9, 32.9, 32.8 and 32.7 dB inside it; on five of 18 to 20 0.65, 0.75 and 0.85 give 34.4, 34.4 and 33.1;
-#: with more, 0.85 was better than 0.65 and 1.
-LIGHT_SCALES = {7: 0.55, 20: 0.75, 60: 0.85}
-COLOUR_SCALE = 0.65
-#: They were chosen on photographs of 480 pixels, to whose gradients a t fits with this scale. Large ones are
-#: smoother between their edges (0.56 to 0.8): so much less is then taken for both. Source: folders of
-#: 1500 pixels gain 0.5 to 0.9 dB by it, those of 480 are the same within 0.1.
+#: A t fits the gradients of photographs of 480 pixels with this scale over their mean near by; large ones are
+#: smoother between their edges (0.56 to 0.8), and are asked about it.
 USUAL_FIT = 0.88
-#: What pixels are off by weighs less in them, by this power of it: it lets gradients grow with the opacity
-#: that a mark is taken for, which costs nothing, so on smooth photographs flat parts and what they enclose
-#: came out too opaque. Source: on 1500 pixels half of the noise or a third gives 1 (16 photographs) to 2.4 dB
-#: (8) more, on 480 pixels 0.8 less; what a ring encloses on 24 photographs had an opacity of 0.26, and has
-#: 0.04.
-NOISE_POWER = 3
+#: What is taken of that, by how many photographs there are: with less, marks come out too faint on many
+#: photographs, with more too dense on few. Source: training photographs of 480 pixels. On 26 folders of eight
+#: 0.65, 0.75 and 1 have 31.0, 31.1 and 30.9 dB inside the mark (lettering 32.3, 32.2 and 31.7), on nine of 24
+#: 31.2, 31.6 and 32.3; on four of those 1.1 has less than 1.
+OF_FIT = {7: 0.7, 24: 1.0}
 #: Photographs that are asked about that.
 MOST_ASKED = 8
 #: Colours of a mark reach so far beyond it where files hold them at half the resolution.
@@ -105,24 +89,13 @@ def _find_planes(
     device: torch.device,
     check_stop: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
-    """(a, b), refined: starting from fills, or, where a large mark is thick, from its estimate at half the
-    size, which then has the last word on its opacity (`coarser`)."""
+    """(a, b), refined: starting from fills, or, where a mark is large, from its estimate at half the size."""
     fit = _measure_fit(crops_u8, mask, check_stop)
-    refine = functools.partial(
-        refine_by_gradients, crops_u8, mask, grid, device, smoother=fit / USUAL_FIT, check_stop=check_stop
-    )
     if mask.size <= LARGE_PX:
-        return refine(*regress_on_fills(_checked(crops_u8, check_stop), mask))
-    half = _find_at_half_size(crops_u8, mask, device, check_stop)
-    thick, share = find_thick(half[1])
-    start, rounds = half, ROUNDS_FROM_HALF
-    if share < MOSTLY_THICK:
-        plain = regress_on_fills(_checked(crops_u8, check_stop), mask)
-        start, rounds = (mix(half[0], plain[0], thick), mix(half[1], plain[1], thick)), ROUNDS
-    planes = refine(*start, rounds)
-    if not share:
-        return planes
-    return take_over(planes, half[1], thick, mask, _checked(crops_u8, check_stop))
+        start, rounds = regress_on_fills(_checked(crops_u8, check_stop), mask), ROUNDS
+    else:
+        start, rounds = _find_at_half_size(crops_u8, mask, device, check_stop), ROUNDS_FROM_HALF
+    return refine_by_gradients(crops_u8, mask, grid, device, *start, rounds, fit=fit, check_stop=check_stop)
 
 
 def _find_at_half_size(
@@ -154,25 +127,20 @@ def refine_by_gradients(
     device: torch.device,
     added: FloatArray,
     kept: FloatArray,
-    rounds: tuple[int, int] = ROUNDS,
+    rounds: tuple[int, int],
     *,
-    smoother: float,
+    fit: float,
     check_stop: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
     """(a, b) again, refined by likelihood; `added`, `kept`: where it starts.
 
-    All of one size, both edges even. rounds: see ROUNDS. smoother: what the t's scales are multiplied by (see
-    USUAL_FIT). check_stop: see `estimate_shared_mark`.
+    All of one size, both edges even. rounds: see ROUNDS. fit: see `gradients.measure_fit`.
+    check_stop: see `estimate_shared_mark`.
     """
     mask_colours = halve(dilate(mask, SMEARED_PX).astype(np.float32)) > 0
     free, free_colours = (torch.from_numpy(m.astype(np.float32)).to(device) for m in (mask, mask_colours))
-    counts, scales = np.log(list(LIGHT_SCALES)), list(LIGHT_SCALES.values())
-    light_scale = smoother * float(np.interp(np.log(len(crops_u8)), counts, scales))
-    noise = NOISE * min(1.0, smoother) ** NOISE_POWER
-    photographs = [
-        _view(crop, mask, mask_colours, (light_scale, smoother * COLOUR_SCALE), noise, device)
-        for crop in _checked(crops_u8, check_stop)
-    ]
+    scale = fit * float(np.interp(np.log(len(crops_u8)), np.log(list(OF_FIT)), list(OF_FIT.values())))
+    photographs = [_view(crop, mask, mask_colours, scale, device) for crop in _checked(crops_u8, check_stop)]
     b = torch.from_numpy(kept).to(device)
     light, colours = _split(added, device)
     seen = 1 - grid.shrink(1 - b)
@@ -220,26 +188,25 @@ def _to_floats(crop_u8: NDArray[np.uint8]) -> FloatArray:
 
 
 def _view(
-    crop_u8: NDArray[np.uint8],
-    mask: BoolArray,
-    mask_colours: BoolArray,
-    by: tuple[float, float],
-    noise: float,
-    device: torch.device,
+    crop_u8: NDArray[np.uint8], mask: BoolArray, mask_colours: BoolArray, scale: float, device: torch.device
 ) -> Views:
-    """A crop as the likelihood looks at it. by: the t's scales, of lightness and of colours."""
+    """A crop as the likelihood looks at it. scale: of the t's, over the mean gradients near by."""
     picture = np.asarray(_to_floats(crop_u8) @ TO_YCC.T, np.float32)
-    colours = halve(picture[..., 1:])
-    scales = (
-        by[0] * measure_scale(picture[..., :1], mask),
-        by[1] * measure_scale(colours, mask_colours, SPREAD_SIGMA_PX / 2),
+    light, colours = picture[..., :1], halve(picture[..., 1:])
+
+    def measure(marked: FloatArray, off: BoolArray, sigma_px: float) -> Scales:
+        near = scale * measure_scale(marked, off, sigma_px)
+        return Scales(torch.from_numpy(near.astype(np.float32)).to(device), measure_growth(marked, off))
+
+    def put(plane: FloatArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(plane, 2, 0), np.float32)).to(device)
+
+    return Views(
+        put(light),
+        put(colours),
+        measure(light, mask, SPREAD_SIGMA_PX),
+        measure(colours, mask_colours, SPREAD_SIGMA_PX / 2),
     )
-    light = np.ascontiguousarray(picture[..., 0])[None]
-    planes = (light, np.ascontiguousarray(np.moveaxis(colours, 2, 0)), *scales)
-    lightness, tints, light_scale, colour_scale = (
-        torch.from_numpy(plane.astype(np.float32)).to(device) for plane in planes
-    )
-    return Views(lightness, tints, light_scale, colour_scale, noise)
 
 
 def _split(added: FloatArray, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -263,3 +230,17 @@ def to_mark(added: FloatArray, kept: FloatArray) -> Mark:
     alpha = np.where(np.maximum(alpha, least) < LEAST_OPACITY, 0, np.maximum(alpha, least))
     rgb = np.where(alpha[..., None] > 0, np.clip(added / np.maximum(alpha, 1e-3)[..., None], 0, 1), 0)
     return Mark(alpha=alpha.astype(np.float32), rgb=rgb.astype(np.float32), kind=ESTIMATED)
+
+
+def halve(plane: FloatArray) -> FloatArray:
+    """Means over two by two pixels of a plane or picture with even edges."""
+    size = (plane.shape[1] // 2, plane.shape[0] // 2)
+    return np.asarray(cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def enlarge(plane: FloatArray) -> FloatArray:
+    """Twice the size, linearly."""
+    size = (2 * plane.shape[1], 2 * plane.shape[0])
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_LINEAR), np.float32
+    )
