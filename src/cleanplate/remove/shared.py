@@ -198,12 +198,9 @@ def _view(
         near = scale * measure_scale(marked, off, sigma_px)
         return Scales(torch.from_numpy(near.astype(np.float32)).to(device), measure_growth(marked, off))
 
-    def put(plane: FloatArray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(plane, 2, 0), np.float32)).to(device)
-
     return Views(
-        put(light),
-        put(colours),
+        _put(light, device),
+        _put(colours, device),
         measure(light, mask, SPREAD_SIGMA_PX),
         measure(colours, mask_colours, SPREAD_SIGMA_PX / 2),
     )
@@ -212,9 +209,12 @@ def _view(
 def _split(added: FloatArray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Lightness (1, h, w) and colours (2, h / 2, w / 2) of an (h, w, 3) plane."""
     picture = added @ TO_YCC.T
-    planes = (picture[..., :1], halve(picture[..., 1:]))
-    light, colours = (np.ascontiguousarray(np.moveaxis(plane, 2, 0), np.float32) for plane in planes)
-    return torch.from_numpy(light).to(device), torch.from_numpy(colours).to(device)
+    return _put(picture[..., :1], device), _put(halve(picture[..., 1:]), device)
+
+
+def _put(picture: FloatArray, device: torch.device) -> Tensor:
+    """(h, w, n) as (n, h, w) on the device."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(picture, 2, 0), np.float32)).to(device)
 
 
 def to_mark(added: FloatArray, kept: FloatArray) -> Mark:

@@ -97,12 +97,12 @@ def _even_colours(
 
 def _find_coloured(alpha: FloatArray) -> BoolArray:
     """The mark's own pixels and their soft edges: what is faint away from them is noise of any colour."""
-    surely = find_own(alpha).astype(np.uint8)
+    surely = _find_own(alpha).astype(np.uint8)
     near = cv2.dilate(surely, np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
     return np.asarray((alpha > LEAST_COLOURED) & near, bool)
 
 
-def find_own(alpha: FloatArray) -> BoolArray:
+def _find_own(alpha: FloatArray) -> BoolArray:
     """(h, w) bool: what is so opaque that it is surely the mark's own."""
     body = alpha[alpha > max(LEAST_COLOURED, BODY_SHARE * float(alpha.max()))]
     if not len(body):
@@ -143,7 +143,7 @@ def _even_opacity(added: FloatArray, kept: FloatArray, count: int) -> tuple[Floa
 def _find_inside(alpha: FloatArray) -> BoolArray:
     least = cv2.erode(alpha, np.ones((NEIGHBOUR_PX, NEIGHBOUR_PX), np.uint8))
     most = cv2.dilate(alpha, np.ones((NEAR_BY_PX, NEAR_BY_PX), np.uint8))
-    return np.asarray(find_own(alpha) & (least >= LEAST_SHARE * most), bool)
+    return np.asarray(_find_own(alpha) & (least >= LEAST_SHARE * most), bool)
 
 
 def _find_flat(values: FloatArray, places: FloatArray, count: int) -> FloatArray:
