@@ -95,6 +95,17 @@ def test_a_crop_carries_its_part_of_everything(dtype: type) -> None:
     assert crop.mask.sum() == 1000
 
 
+@pytest.mark.parametrize(
+    ("edge", "enlarged"), [(300, 2.0), (512, 2.0), (800, 1.28), (1024, 1.0), (3000, 1.0)]
+)
+def test_crops_of_small_photographs_are_to_be_enlarged(edge: int, enlarged: float) -> None:
+    photo = Photo(Path("a.png"), np.zeros((edge // 2, edge, 3), np.uint8), None)
+    probability = np.zeros((edge // 2, edge), np.float32)
+    probability[20:40, 20:60] = 0.9
+    (crop,) = cut_crops(photo, detect_from_probability(probability))
+    assert crop.enlarged == pytest.approx(enlarged)
+
+
 def test_a_crop_knows_how_its_file_was_rounded() -> None:
     steps = Quantisation(np.full((8, 8), 5, np.float32), np.full((8, 8), 9, np.float32), (True, False))
     photo = Photo(Path("a.jpg"), np.zeros((300, 400, 3), np.uint8), None, quantisation=steps)

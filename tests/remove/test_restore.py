@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from cleanplate.device.virtual import VirtualAccelerator
 from cleanplate.engine.guard import Guard
 from cleanplate.errors import TooLittleMemoryError
+from cleanplate.images.tiles import TileBlend
 from cleanplate.metrics import masked_psnr
-from cleanplate.models.request import Item, Request, Result, plainly
+from cleanplate.models.request import Attempt, Item, Request, Result, plainly
 from cleanplate.remove import restore
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.restore import SEPARATE_BYTES_BY_PIXEL, NetworkRemover
@@ -109,6 +110,38 @@ def test_where_the_network_is_unsure_it_is_asked_again_mirrored() -> None:
         (answer,) = alone._predict([turned], (128, 224))
         seen.append(answer if axis is None else np.flip(answer, axis))
     assert np.allclose(planes, np.mean(seen, axis=0), atol=1e-5)
+
+
+def test_the_network_sees_a_small_photographs_crop_enlarged_and_the_answer_is_of_its_own_size() -> None:
+    crop = replace(crop_of(scene(0.5)), enlarged=2.0)
+    network = Oracle()
+    (planes,) = ask(network, [crop])
+    height, width = (edge + -edge % 32 for edge in (2 * crop.mask.shape[0], 2 * crop.mask.shape[1]))
+    assert network.seen == [(1, 4, height, width)]
+    assert not isinstance(planes, Exception)
+    assert planes.shape == (*crop.mask.shape, 5)
+    assert np.abs(planes[..., 0] - crop.probability).mean() < 0.01
+    assert np.abs(planes[..., 2:] - crop.rgb).mean() < 0.01
+
+
+def test_what_windows_of_an_enlarged_crop_say_covers_it_without_seams() -> None:
+    height, width = 300, 700
+    ramp = np.linspace(0.2, 0.8, width, dtype=np.float32)[None].repeat(height, 0)
+    rgb = np.dstack([ramp] * 3)
+    crop = Crop(rgb, ramp, ramp > 0.3, Box(0, 0, width, height), enlarged=1.5)
+    network, said = Oracle(), []
+
+    class Kept(NetworkRemover):
+        """What the windows say together is kept."""
+
+        def _finish(self, crop: Crop, blend: TileBlend, _attempt: Attempt) -> Removal:
+            said.append(blend.result())
+            return Removal(crop.rgb, np.zeros(crop.mask.shape, bool), ())
+
+    Kept(network.eval(), torch.device("cpu"), "oracle").remove([crop], plainly)
+    assert network.seen[0][0] == 3
+    assert max(max(shape[2:]) for shape in network.seen) <= restore.WINDOW_PX
+    assert np.abs(said[0][..., 0] - ramp).max() < 0.01
 
 
 def test_where_it_cannot_be_asked_again_the_first_answer_stays() -> None:

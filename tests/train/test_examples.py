@@ -52,6 +52,29 @@ def test_finder_crops_come_smaller_where_the_photograph_is_large(tmp_path):
     assert all(crop["image"].shape == (3, 64, 64) for crop in crops)
 
 
+def test_crops_of_mosaics_show_several_photographs(tmp_path):
+    paths = []
+    for level in (30, 90, 150, 210):
+        paths.append(tmp_path / f"{level}.png")
+        cv2.imwrite(str(paths[-1]), np.full((240, 320, 3), level, np.uint8))
+    source = ExampleSource(photos=tuple(paths), assets=Assets(), crop_px=320, per_photo=1, clean_share=1.0)
+
+    def count_joins(mosaic_share: float) -> int:
+        """Crops of which a large part is far lighter than another."""
+        crops = [
+            crop
+            for seed in range(4)
+            for crop in make_finder_examples(
+                replace(source, mosaic_share=mosaic_share, scene_text_share=0.0), np.random.default_rng(seed)
+            )
+        ]
+        assert all(crop["image"].shape == (3, 320, 320) for crop in crops)
+        return sum(float(np.ptp(np.quantile(crop["image"].numpy(), (0.1, 0.9)))) > 0.15 for crop in crops)
+
+    assert count_joins(0.0) == 0
+    assert count_joins(1.0) >= 4  # and more crops, for a mosaic is larger
+
+
 def test_restorer_crops_fit_the_formula(source):
     marked = 0
     for seed in range(8):

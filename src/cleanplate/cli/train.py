@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cleanplate.errors import InvalidSettingError
     from cleanplate.marks.assets import find_assets, split_by_name
+    from cleanplate.marks.mosaic import choose_mosaic_share, read_long_side
     from cleanplate.train.chooser import train_chooser
     from cleanplate.train.examples import ExampleSource, split_photos
     from cleanplate.train.finder import train_finder
@@ -104,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         assets, unseen = _put_mark(arguments.mark, assets, unseen)
     if arguments.crop_size < 64 or arguments.crop_size % 32:
         raise InvalidSettingError("crop_size", arguments.crop_size, "a multiple of 32 from 64")
-    source = ExampleSource(photos=kept, assets=assets, crop_px=arguments.crop_size)
+    mosaics = choose_mosaic_share([read_long_side(photo) for photo in kept])
+    source = ExampleSource(photos=kept, assets=assets, crop_px=arguments.crop_size, mosaic_share=mosaics)
     train = {"finder": train_finder, "restorer": train_restorer, "chooser": train_chooser}[arguments.network]
     weights = train(source, (held_out, unseen), options, _print_figures, arguments.init)
     print(f"weights: {weights}")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cleanplate.errors import InvalidSettingError, UsageError
-from cleanplate.evaluate.mosaic import choose_mosaic_share, draw_mosaic
 from cleanplate.evaluate.triples import MARKED_SUFFIXES, TripleFiles, read_picture, write_triple
 from cleanplate.marks import Assets, sample_marked
+from cleanplate.marks.mosaic import choose_mosaic_share, draw_mosaic, read_long_side
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 #: Photographs whose long side is shorter are no longer what people repair.
@@ -78,7 +77,7 @@ def make_triples(
     if output.is_dir() and any(p.name.lower().endswith(MARKED_SUFFIXES) for p in output.iterdir()):
         raise UsageError(f"{output}: has triples already; give another folder, or delete them")
     output.mkdir(parents=True, exist_ok=True)
-    sizes = {photo: _read_long_side(photo) for photo in photos}
+    sizes = {photo: read_long_side(photo) for photo in photos}
     usable = [photo for photo in photos if sizes[photo] >= LEAST_PX]
     if not usable:
         raise UsageError(
@@ -93,7 +92,7 @@ def make_triples(
         photo = usable[int(order[index % len(usable)])]
         rng = np.random.default_rng((options.seed, index))
         if _is_turn(index, mosaics, offset=MOSAIC_OFFSET):
-            name, picture = f"{index:04d}-mosaic", draw_mosaic(usable, rng)
+            name, picture = f"{index:04d}-mosaic", draw_mosaic(usable, rng, read_picture)
         else:
             name, picture = f"{index:04d}-{photo.stem}", read_picture(photo)
         kind = "clean" if _is_turn(index, options.clean_share) else None
@@ -111,13 +110,3 @@ def _is_turn(index: int, share: float, offset: float = 0.0) -> bool:
     [False, False, False, True]
     """
     return math.floor((index + 1) * share + offset) > math.floor(index * share + offset)
-
-
-def _read_long_side(photo: Path) -> int:
-    try:
-        with Image.open(photo) as picture:  # reads no more than the header
-            return max(picture.size)
-    except OSError as exc:
-        raise UsageError(
-            f"{photo}: cannot be read as a photograph ({exc}); remove it from the folder"
-        ) from exc

@@ -13,6 +13,9 @@ from cleanplate.structures import BoolArray, Box, Detection, FloatArray, Photo
 
 #: More boxes than this are merged where they overlap, whatever area that adds.
 MOST_BOXES = 200
+#: Crops of photographs with a shorter long side are shown to a restorer as if it were so long, at most so
+#: many times enlarged: letters of small photographs are small. Source: SOURCE
+ENLARGED_TO_PX, MOST_ENLARGED = 1024, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ def iterate_crops(photo: Photo, detection: Detection, rule: CropRule | None = No
         if detection.mask[box.slices].any()
     ]
     owned = share_out(boxes)
+    enlarged = float(np.clip(ENLARGED_TO_PX / max(photo.width, photo.height), 1, MOST_ENLARGED))
     for box, own in zip(boxes, owned, strict=True):
         yield Crop(
             rgb=_cut(photo, box),
@@ -60,6 +64,7 @@ def iterate_crops(photo: Photo, detection: Detection, rule: CropRule | None = No
             given=detection.given,
             own=own,
             quantisation=photo.quantisation,
+            enlarged=enlarged,
         )
 
 

@@ -18,7 +18,8 @@ class Crop:
     resolution. mask: (h, w) bool, what the finder takes for marked. box: where the crop lies in its
     photograph. given: whether the mask was given, not found: then all of it is to be rewritten. own: (h, w)
     bool, the pixels that no overlapping crop is nearer to; None: no crop overlaps this one. quantisation: how
-    coarsely the photograph's file was rounded; None for formats other than JPEG.
+    coarsely the photograph's file was rounded; None for formats other than JPEG. enlarged: so many times its
+    size, from 1, is it best shown to a restorer, whose answer is wanted at its own size all the same.
     """
 
     rgb: FloatArray
@@ -28,6 +29,7 @@ class Crop:
     given: bool = False
     own: BoolArray | None = None
     quantisation: Quantisation | None = None
+    enlarged: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

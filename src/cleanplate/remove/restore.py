@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from cleanplate.device.meter import call_alike
 from cleanplate.errors import TooLittleMemoryError
-from cleanplate.images.tensor import Layers, fetch_batch, stage_batch
+from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.nets.chooser import CANDIDATES, INPUT_PLANES
 from cleanplate.models.request import Attempt, Request, run_alone
@@ -49,7 +50,10 @@ FILL_BYTES_BY_PIXEL = 140
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A piece of a crop: the crop, its place among the others, the box in it; mirrored: along which axis."""
+    """A piece of a crop: the crop, its place among the others, the box in it; mirrored: along which axis.
+
+    The network sees it mirrored and enlarged, as the crop says.
+    """
 
     crop: Crop
     place: int
@@ -57,13 +61,26 @@ class _Window:
     mirrored: int | None = None
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of what the network sees."""
+        height, width = self.box.height, self.box.width
+        return round(height * self.crop.enlarged), round(width * self.crop.enlarged)
+
+    @property
     def layers(self) -> tuple[FloatArray, FloatArray]:
         """What the network sees, (h, w, 3) and (h, w): picture and the finder's probability."""
         rgb, probability = self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
-        return self.mirror(rgb), self.mirror(probability)
+        return self._mirror(_enlarge(rgb, self.shape)), self._mirror(_enlarge(probability, self.shape))
 
-    def mirror(self, plane: FloatArray) -> FloatArray:
-        """What is seen of a plane, and of what is seen the plane."""
+    def read(self, planes: FloatArray) -> FloatArray:
+        """What the network says of the window itself, (h, w, C), from what it says of what it sees."""
+        seen, height, width = self._mirror(planes), self.box.height, self.box.width
+        if seen.shape[:2] == (height, width):
+            return seen
+        # OpenCV shrinks four planes together at most.
+        return np.stack([resize(plane, height, width) for plane in np.moveaxis(seen, 2, 0)], axis=2)
+
+    def _mirror(self, plane: FloatArray) -> FloatArray:
         return plane if self.mirrored is None else np.ascontiguousarray(np.flip(plane, self.mirrored))
 
 
@@ -95,7 +112,7 @@ class NetworkRemover:
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
         """One Removal a crop, in order, or what ended that crop alone."""
         failures: dict[int, Exception] = {}
-        blends = [TileBlend((*crop.mask.shape, PLANES), overlap=OVERLAP_PX) for crop in crops]
+        blends = [TileBlend((*crop.mask.shape, PLANES), overlap=_share_px(crop)) for crop in crops]
         for shape, group in self._sort_by_shape(crops).items():
             answers = self._answer(group, shape, attempt)
             for window, planes in zip(group, answers, strict=True):
@@ -117,14 +134,17 @@ class NetworkRemover:
         Where it cannot be asked again the first answer stays.
         """
         first = attempt(self._ask(group, shape))
-        answers: list[FloatArray | Exception] = [*first]
+        answers = [
+            planes if isinstance(planes, Exception) else window.read(planes)
+            for window, planes in zip(group, first, strict=True)
+        ]
         unsure = [at for at, planes in enumerate(answers) if _is_unsure(planes)]
         again = [(at, replace(group[at], mirrored=axis)) for at in unsure for axis in MIRRORED]
         said: dict[int, list[FloatArray]] = defaultdict(list)
         if again:
             second = attempt(self._ask([window for _, window in again], shape))
             for (at, window), planes in zip(again, second, strict=True):
-                said[at] += [] if isinstance(planes, Exception) else [window.mirror(planes)]
+                said[at] += [] if isinstance(planes, Exception) else [window.read(planes)]
         for at, others in said.items():
             own = answers[at]
             if not isinstance(own, Exception):
@@ -136,9 +156,11 @@ class NetworkRemover:
         stride = int(self.network.stride)
         groups: dict[tuple[int, int], list[_Window]] = defaultdict(list)
         for place, crop in enumerate(crops):
-            for box in windows(*crop.mask.shape, tile=WINDOW_PX, overlap=OVERLAP_PX):
-                shape = (box.height + -box.height % stride, box.width + -box.width % stride)
-                groups[shape].append(_Window(crop, place, box))
+            tile = int(WINDOW_PX / crop.enlarged)
+            for box in windows(*crop.mask.shape, tile=tile, overlap=_share_px(crop)):
+                window = _Window(crop, place, box)
+                height, width = window.shape
+                groups[height + -height % stride, width + -width % stride].append(window)
         return groups
 
     def _ask(self, group: Sequence[_Window], shape: tuple[int, int]) -> Request[_Window, FloatArray]:
@@ -239,6 +261,19 @@ class NetworkRemover:
     def _share(self, pieces: Sequence[Layers], shape: tuple[int, int]) -> list[FloatArray]:
         with torch.no_grad(), stage_batch(pieces, *shape, device=self.device) as batch:
             return fetch_batch(call_alike(self.chooser, batch), [layers[0].shape[:2] for layers in pieces])
+
+
+def _share_px(crop: Crop) -> int:
+    """What neighbouring windows of a crop share, in its own pixels."""
+    return int(OVERLAP_PX / crop.enlarged)
+
+
+def _enlarge(plane: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """(h, w) or (h, w, 3) in [0, 1] at a larger size, as photographs are enlarged for training."""
+    if plane.shape[:2] == shape:
+        return plane
+    enlarged = cv2.resize(plane, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.clip(np.asarray(enlarged, np.float32), 0, 1)
 
 
 def _is_unsure(planes: FloatArray | Exception) -> bool:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from cleanplate.detect.network import MOST_ENLARGED, WORKING_SIZE_PX
 from cleanplate.errors import UsageError
 from cleanplate.marks.assets import Assets
+from cleanplate.marks.mosaic import draw_mosaic
 from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
 from cleanplate.train.coding import pack_coding
@@ -32,12 +34,17 @@ ASKED_SHARE = 0.6
 #: A mark that changes a pixel by less than this cannot be seen there; such pixels weigh little.
 VISIBLE_STEP = 4
 #: The finder looks at photographs in several sizes (`detect/looks`): small stamps are found in a larger one,
-#: wide logos in a smaller one. Of the photograph's own size, drawn evenly by logarithm.
-FINDER_SCALES = (0.45, 2.2)
+#: wide logos in a smaller one. Of the size at which it looks first, drawn evenly by logarithm.
+FINDER_SCALES = (0.4, 1.7)
 
 #: Photographs whose colours are changed; marks that are free logos (`marks/sample`).
 RECOLOURED_SHARE = 0.5
 FREE_SHARE = 0.12
+#: How large a mosaic of several photographs is at most.
+MOSAIC_PX = 1800
+#: A photograph gives so many times its crops for every so many pixels, at most so often: large ones take
+#: long to draw.
+MORE_CROPS_PX, MOST_CROPS = 400_000, 4
 
 Example = dict[str, Tensor]
 
@@ -46,9 +53,10 @@ Example = dict[str, Tensor]
 class ExampleSource:
     """What examples are made from.
 
-    photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph.
-    clean_share: part of the photographs that stay without marks. scene_text_share: part with lettering of
-    the scene's own.
+    photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph, more
+    of a large one. clean_share: part of the photographs that stay without marks. scene_text_share: part with
+    lettering of the scene's own. mosaic_share: part that are mosaics of several photographs: what learns
+    from small photographs alone takes a picture in a collage for a mark.
     """
 
     photos: tuple[Path, ...]
@@ -57,6 +65,7 @@ class ExampleSource:
     per_photo: int = 4
     clean_share: float = 0.2
     scene_text_share: float = 0.15
+    mosaic_share: float = 0.0
 
 
 class Examples(IterableDataset[Example]):
@@ -116,36 +125,43 @@ def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int
     Its long side becomes at most `longest` and at most 1.25 times its own; its short side at least
     `shortest`. Raises UsageError where the file is no photograph.
     """
-    data = np.fromfile(path, np.uint8)  # OpenCV's own reading fails on some names on Windows
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if bgr is None:
-        raise UsageError(f"{path}: cannot be decoded as a photograph; remove it from the folder")
-    height, width = bgr.shape[:2]
+    rgb = _decode(path)
+    height, width = rgb.shape[:2]
     largest = min(1.25, longest / max(height, width))
     smallest = min(largest, max(0.6 * largest, shortest / min(height, width)))
     scale = float(rng.uniform(smallest, largest))
     scale = max(scale, (shortest + 1) / min(height, width))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=interpolation)
+    resized = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=interpolation)
     if rng.random() < 0.5:
         resized = resized[:, ::-1]
-    return np.ascontiguousarray(resized[..., ::-1], np.uint8)
+    return np.ascontiguousarray(resized, np.uint8)
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB."""
+    data = np.fromfile(path, np.uint8)  # OpenCV's own reading fails on some names on Windows
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if bgr is None:
+        raise UsageError(f"{path}: cannot be decoded as a photograph; remove it from the folder")
+    return np.ascontiguousarray(bgr[..., ::-1], np.uint8)
 
 
 def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
     """Crops as the finder's looks show them: `image` (3, h, w), `target` (1, h, w) and `weight` (1, h, w).
 
-    Every crop is seen at a size of its own, FINDER_SCALES of the photograph's.
+    Every crop is seen at a size of its own, FINDER_SCALES of that at which the finder looks first.
     """
     sample = _sample(source, rng, longest=1300)
     target = np.asarray(sample.alpha > MARKED_OPACITY)
     red, green, blue = cv2.split(cv2.absdiff(sample.marked, sample.clean))
     difference = np.maximum(np.maximum(red, green), blue).astype(np.int16)
     visible = (cv2.blur(difference, (5, 5)) >= VISIBLE_STEP).astype(np.float32)
+    working = min(WORKING_SIZE_PX / max(target.shape), MOST_ENLARGED)
+    least = source.crop_px / min(target.shape)
+    low, high = (float(np.log(max(least, limit * working))) for limit in FINDER_SCALES)
     examples = []
-    for _ in range(source.per_photo):
-        least = source.crop_px / min(target.shape)
-        low, high = (float(np.log(max(least, limit))) for limit in FINDER_SCALES)
+    for _ in range(_count_crops(source, target.size)):
         edge = min(min(target.shape), round(source.crop_px / float(np.exp(rng.uniform(low, high)))))
         where = _choose_crop(target, edge, rng, on_mark=0.65)
         alpha = _resize_square(sample.alpha[where], source.crop_px)
@@ -170,7 +186,7 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
     sample = _sample(source, rng, longest=1600)
     steps = sample.quantisation
     examples = []
-    for _ in range(source.per_photo):
+    for _ in range(_count_crops(source, sample.alpha.size)):
         rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
         alpha = sample.alpha[rows, columns]
         marked = sample.marked[rows, columns]
@@ -191,14 +207,21 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
 
 
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
-    path = source.photos[int(rng.integers(len(source.photos)))]
-    clean = load_photo(path, rng, longest, source.crop_px)
+    if rng.random() < source.mosaic_share:
+        clean = draw_mosaic(source.photos, rng, _decode, MOSAIC_PX)
+    else:
+        path = source.photos[int(rng.integers(len(source.photos)))]
+        clean = load_photo(path, rng, longest, source.crop_px)
     if rng.random() < RECOLOURED_SHARE:
         clean = recolour(clean, rng)
     if rng.random() < source.scene_text_share:
         clean = draw_scene_text(clean, rng, source.assets)
     kind = str(rng.choice(["clean", FREE_KIND, ""], p=_kind_shares(source))) or None
     return sample_marked(clean, rng, source.assets, kind=kind)
+
+
+def _count_crops(source: ExampleSource, pixels: int) -> int:
+    return source.per_photo * min(MOST_CROPS, max(1, round(pixels / MORE_CROPS_PX)))
 
 
 def _kind_shares(source: ExampleSource) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cleanplate.evaluate.mosaic import LARGEST_PX, SMALLEST_PX, choose_mosaic_share, draw_mosaic
+from cleanplate.marks.mosaic import LARGEST_PX, SMALLEST_PX, choose_mosaic_share, draw_mosaic
 
 SIZES = {"a": (321, 481), "b": (481, 321), "c": (200, 300), "d": (1600, 2400)}
 

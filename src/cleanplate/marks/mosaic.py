@@ -1,8 +1,8 @@
 """Large photographs out of small ones: rows of photographs side by side.
 
-Marks on photographs of 1000 to 2400 pixels are to be measured too, and free sets hold few of those. A
-mosaic has a large photograph's size, texture at the scale that cameras give, and nothing enlarged; what it
-lacks is large smooth areas, and it has seams that photographs have not.
+Marks on photographs of 1000 to 2400 pixels are to be learned and measured too, and free sets hold few of
+those. A mosaic has a large photograph's size, texture at the scale that cameras give, and nothing enlarged;
+what it lacks is large smooth areas, and it has seams that photographs have not.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from cleanplate.evaluate.triples import read_picture
+from cleanplate.errors import UsageError
 
 #: The long side of a mosaic: from, to, evenly on a logarithmic scale.
 SMALLEST_PX, LARGEST_PX = 960, 2400
@@ -42,14 +43,26 @@ def choose_mosaic_share(long_sides: Sequence[int]) -> float:
     return WANTED_LARGE_SHARE if large < WANTED_LARGE_SHARE * len(long_sides) else 0.0
 
 
+def read_long_side(photo: Path) -> int:
+    """In pixels. Raises UsageError where the file is no photograph."""
+    try:
+        with Image.open(photo) as picture:  # reads no more than the header
+            return max(picture.size)
+    except OSError as exc:
+        raise UsageError(
+            f"{photo}: cannot be read as a photograph ({exc}); remove it from the folder"
+        ) from exc
+
+
 def draw_mosaic(
-    photos: Sequence[Path], rng: np.random.Generator, read: Read = read_picture
+    photos: Sequence[Path], rng: np.random.Generator, read: Read, largest_px: int = LARGEST_PX
 ) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: a mosaic of a random size and shape, its photographs at their own size or smaller.
 
-    photos: to choose from, at least one; some come twice where there are few.
+    photos: to choose from, at least one; some come twice where there are few. read: a photograph as (h, w, 3)
+    uint8. largest_px: its long side at most, from SMALLEST_PX.
     """
-    long_side = float(np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(LARGEST_PX))))
+    long_side = float(np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(largest_px))))
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     width = round(long_side if shape >= 1 else long_side * shape)
     height = round(long_side / shape if shape >= 1 else long_side)
