@@ -161,7 +161,8 @@ def test_shares_decide_what_a_group_becomes(place: int) -> None:
 
 def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_what_was() -> None:
     drawn = scene(0.5)
-    found = find_candidates(crop_of(drawn.marked, drawn.matte), predict(drawn, 0.5))
+    sure = replace(crop_of(drawn.marked, drawn.matte), probability=np.ones_like(drawn.matte))
+    found = find_candidates(sure, predict(drawn, 0.5))
     assert found is not None
     rest = (1 - MOST_LEFT - 0.05) / 3
     left = choose_by_shares(found, shares_of(drawn.matte.shape, MOST_LEFT + 0.05, rest, rest, rest))
@@ -170,6 +171,20 @@ def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_
     changed = choose_by_shares(found, shares_of(drawn.matte.shape, MOST_LEFT - 0.05, 0.2, 0, 0.2))
     mean = (found.pictures.unblended + found.pictures.filled) / 2
     assert np.allclose(changed.rgb[changed.changed], np.clip(mean, 0, 1)[changed.changed], atol=1e-5)
+
+
+@pytest.mark.parametrize(("probability", "stays"), [(0.3, True), (0.45, False), (0.9, False)])
+def test_a_group_stays_where_the_chooser_doubts_it_more_than_the_finder_is_sure_of_it(
+    probability: float, stays: bool
+) -> None:
+    drawn = scene(0.5)
+    crop = replace(
+        crop_of(drawn.marked, drawn.matte), probability=np.full_like(drawn.matte, np.float32(probability))
+    )
+    found = find_candidates(crop, predict(drawn, 0.5))
+    assert found is not None
+    removal = choose_by_shares(found, shares_of(drawn.matte.shape, 0.4, 0.6, 0, 0))
+    assert removal.changed.any() != stays
 
 
 def test_what_the_chooser_sees_is_laid_out_in_its_order() -> None:

@@ -1,5 +1,5 @@
-"""Which parts of a photograph a finder looks at: near what it suspects, in smaller sizes too; and where the
-photograph has been rewritten since it was last looked at.
+"""Which parts of a photograph a finder looks at: near what it suspects, mirrored and in other sizes too; and
+where the photograph has been rewritten since it was last looked at.
 
 A mark is one however it is looked at; what a finder only takes for one seldom is in every size. And while a
 stamp shows in a large size, a wide logo does in a small one.
@@ -28,9 +28,8 @@ class Look:
     mirrored: bool
 
 
-#: Beside the first look. Source: of the sets tried on the validation split (half, three quarters, once, one
-#: and a half times and twice the size, mirrored or not) the smallest that was as good as any.
-LOOKS = (Look(0.75, False), Look(0.5, False))
+#: Beside the first look. Source: SOURCE
+LOOKS = (Look(0.75, False), Look(1.0, True), Look(1.5, False))
 #: What the first look must say of a group for it to be looked at again: far less than it takes to be a mark.
 SUSPECT_STRONG, SUSPECT_WEAK, SUSPECT_SCORE = 0.5, 0.3, 0.4
 #: Pixels of the working size that are looked at round a suspect.
