@@ -260,7 +260,10 @@ def _take_fitted(
     opacity[box.slices] = np.maximum(opacity[box.slices], seen)
     opaque = float(np.percentile(layer.alpha[changed], 90))
     method = Method.FILLED if opaque >= OPAQUE else Method.UNBLENDED
-    return Region(_find_box(changed, box), method, round(opaque, 4), round(1 - min(1.0, visible), 4))
+    around = Box.around(changed)
+    assert around is not None  # a layer that is laid has pixels
+    where = around.moved(box.left, box.top)
+    return Region(where, method, round(opaque, 4), round(1 - min(1.0, visible), 4))
 
 
 def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | None:
@@ -276,16 +279,6 @@ def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | No
     alpha[inside.slices] = np.where(shape.alpha >= LEAST_OPACITY, shape.alpha, 0)
     colour[inside.slices] = shape.rgb
     return (replace(shape, alpha=alpha, rgb=colour), box) if alpha.any() else None
-
-
-def _find_box(changed: BoolArray, box: Box) -> Box:
-    rows, columns = np.nonzero(changed)
-    return Box(
-        box.left + int(columns.min()),
-        box.top + int(rows.min()),
-        box.left + int(columns.max()) + 1,
-        box.top + int(rows.max()) + 1,
-    )
 
 
 def _describe(mask: BoolArray, boxes: tuple[Box, ...]) -> Detection:

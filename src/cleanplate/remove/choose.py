@@ -36,8 +36,8 @@ MOST_SEEN = 2.0
 MOST_VISIBLE = 0.75
 #: The network's own photograph at most this part: an unsure network gives the input back.
 MOST_VISIBLE_RESTORED = 0.5
-#: What a chooser's shares stand for, in their order; a group of which more than this is the first is left, and
-#: one of which more is than the finder's mean probability there: both doubt it.
+#: What a chooser's shares stand for, in their order; a group of which more than this is the first is left,
+#: and one of which more is than the finder's mean probability there: both doubt it.
 #: Source: with all, half, a quarter and none of the first's share in the mixture on 199 crops of 143
 #: validation photographs none was best; in whole repairs of 177 marked validation triples (chooser-2) 0.65
 #: has 72.9 % repaired, 5.6 % harmed and 24.11 dB inside, 0.5 71.8, 3.4 and 24.13. Where both doubt it, 177

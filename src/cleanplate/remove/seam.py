@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cleanplate.remove.inpaint import dilate, fill_with_membrane
-from cleanplate.structures import BoolArray, FloatArray
+from cleanplate.structures import BoolArray, Box, FloatArray
 
 #: A step in tone is the difference of means over these spreads along the rim, a pixel outside and one inside;
 #: it counts by how far it passes what texture alone would give, this much for neighbours that are alike. No
@@ -36,10 +36,10 @@ def match_tone(photograph: FloatArray, fill: FloatArray, hole: BoolArray) -> Flo
     >>> bool(np.allclose(match_tone(grey, grey + hole[..., None] * np.float32(0.05), hole), 0.5, atol=0.005))
     True
     """
-    rows, columns = (np.flatnonzero(hole.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    near = Box.around(hole)
+    if near is None:
         return fill
-    part = tuple(slice(max(0, at[0] - REACH_PX), at[-1] + 1 + REACH_PX) for at in (rows, columns))
+    part = near.grown(REACH_PX, hole.shape[1], hole.shape[0]).slices
     moved = fill.copy()
     moved[part] = _match_tone(photograph[part], fill[part], hole[part])
     return moved

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from cleanplate.structures import BoolArray, FloatArray
+from cleanplate.structures import BoolArray, Box, FloatArray
 
 BLOCK = 8
 CHANNELS = 3
@@ -84,14 +84,14 @@ def shrink_noise(
     True
     """
     result = inverse.copy()
-    rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    near = Box.around(where)
+    if near is None:
         return result
     if stride is None:
         stride = STRIDE if int(np.count_nonzero(where)) <= MUCH_PX else QUICK_STRIDE
-    left, right = max(0, columns[0] - BLOCK), columns[-1] + 1 + BLOCK
-    for top in range(rows[0], rows[-1] + 1, BAND_ROWS):
-        bottom = min(top + BAND_ROWS, rows[-1] + 1)
+    left, right = max(0, near.left - BLOCK), near.right + BLOCK
+    for top in range(near.top, near.bottom, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, near.bottom)
         band = (slice(max(0, top - BLOCK), bottom + BLOCK), slice(left, right))
         inner = where[band].copy()
         inner[: top - band[0].start] = False
@@ -99,7 +99,7 @@ def shrink_noise(
         if inner.any():
             rooms = (
                 _find_room(band[0].start, top, bottom, where.shape[0]),
-                _find_room(left, columns[0], columns[-1] + 1, where.shape[1]),
+                _find_room(left, near.left, near.right, where.shape[1]),
             )
             shrunk = _shrink_band(inverse[band], kept[band], inner, rounding, stride, rooms)
             result[band][inner] = shrunk[inner]
