@@ -45,6 +45,8 @@ MOSAIC_PX = 1800
 #: A photograph gives so many times its crops for every so many pixels, at most so often: large ones take
 #: long to draw.
 MORE_CROPS_PX, MOST_CROPS = 400_000, 4
+#: Crops that wait while others are drawn, so that those of one photograph come far apart.
+SHUFFLED = 48
 
 Example = dict[str, Tensor]
 
@@ -92,7 +94,7 @@ class Examples(IterableDataset[Example]):
             rng = np.random.default_rng((self.seed, index))
             index += count
             shuffled += self.make(self.source, rng)
-            while len(shuffled) > 24:
+            while len(shuffled) > SHUFFLED:
                 yield shuffled.pop(int(rng.integers(len(shuffled))))
 
 
