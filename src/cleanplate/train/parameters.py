@@ -7,12 +7,16 @@ from typing import Any
 from torch import nn
 
 
-def group_parameters(network: nn.Module, encoder_rate: float, *, keep_filters: bool) -> list[dict[str, Any]]:
+def group_parameters(
+    network: nn.Module, encoder_rate: float, *, keep_filters: bool, keep_stages: int = 0
+) -> list[dict[str, Any]]:
     """Groups for AdamW: the encoder at a share of the learning rate, everything else at the whole of it.
 
     network: has an `encoder`. encoder_rate: its share, in (0, 1]. keep_filters: the encoder's depthwise
     filters stay as they are. They are a twelfth of its parameters, but on a CPU their gradient takes two
     thirds of a step (oneDNN has no fast kernel for it: 120 ms where the filtering itself takes 1 ms).
+    keep_stages: so many of its first stages stay as they are, and what comes before them. They need no
+    gradient at all then: with three of six a step of the finder is 1.5 times as fast.
 
     >>> from cleanplate.models.nets.finder import Finder
     >>> encoder, rest = group_parameters(Finder(), 0.3, keep_filters=True)
@@ -23,6 +27,11 @@ def group_parameters(network: nn.Module, encoder_rate: float, *, keep_filters: b
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             module.requires_grad_(not keep_filters)
+    if keep_stages:
+        stages = encoder.get_submodule("stages")
+        assert isinstance(stages, nn.ModuleList)
+        for kept in (encoder.get_submodule("stem"), *stages[:keep_stages]):
+            kept.requires_grad_(False)
     trained = [p for p in encoder.parameters() if p.requires_grad]
     rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
     return [{"params": trained, "scale": encoder_rate}, {"params": rest}]
