@@ -1,5 +1,5 @@
-"""Which parts of a photograph a finder looks at: near what it suspects, mirrored and in other sizes too; and
-where the photograph has been rewritten since it was last looked at.
+"""Which parts of a photograph a finder looks at: near what it suspects, mirrored and larger; and where the
+photograph has been rewritten since it was last looked at.
 
 A mark is one however it is looked at; what a finder only takes for one seldom is in every size. And while a
 stamp shows in a large size, a wide logo does in a small one.
@@ -29,15 +29,16 @@ class Look:
 
 
 #: Beside the first look. Source: 177 marked and 59 clean validation triples, groups kept by the mean of the
-#: looks (finder-12, 0.54): half and three quarters of the size F1 0.544, 120 found, 9 false groups and two
-#: clean ones touched; these 0.607, 133, 9 and 5; with half as well 0.576, 126, 8 and 2. Of finder-10 0.526,
-#: 124, 33 and 5 (from 0.5 on), 0.580, 128, 13 and 6 (0.58). Gates fitted to what all looks say, by logistic
-#: regression or a small network, were no better than the mean.
-LOOKS = (Look(0.75, False), Look(1.0, True), Look(1.5, False))
+#: looks, finder-12: half and three quarters of the size (from 0.54 on) F1 0.544, 120 marks found, 9 false
+#: groups and two clean ones touched; these (0.6) 0.612, 134, 6 and 4; with three quarters as well (0.54)
+#: 0.607, 133, 9 and 5. Of finder-10 0.526, 124, 33 and 5 (0.5); with three quarters as well 0.580, 128, 13
+#: and 6 (0.58). Gates fitted to what all looks say, logistic or a small network, were no better.
+LOOKS = (Look(1.0, True), Look(1.5, False))
 #: What the first look must say of a group for it to be looked at again: far less than it takes to be a mark.
 SUSPECT_STRONG, SUSPECT_WEAK, SUSPECT_SCORE = 0.5, 0.3, 0.4
-#: Pixels of the working size that are looked at round a suspect.
-CONTEXT_PX = 96
+#: Pixels of the working size that are looked at round a suspect. Source: with 96 at the same triples F1
+#: 0.616, 135, 10 and 4 (0.58), and more to look at.
+CONTEXT_PX = 64
 #: Where suspects and their surroundings are more of a photograph than this, all of it is looked at.
 MOST_SHARE = 0.6
 #: The first look, at the working size itself.
