@@ -1,8 +1,7 @@
 """Which parts of a photograph a finder looks at: near what it suspects, mirrored and larger; and where the
 photograph has been rewritten since it was last looked at.
 
-A mark is one however it is looked at; what a finder only takes for one seldom is in every size. And while a
-stamp shows in a large size, a wide logo does in a small one.
+A mark is one however it is looked at; what a finder only takes for one seldom is in every look.
 """
 
 from __future__ import annotations
@@ -10,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.mask import find_groups
-from cleanplate.images.tensor import resize
+from cleanplate.images.tensor import resize, resize_for_network
 from cleanplate.images.tiles import merge_overlapping
 from cleanplate.structures import Box, FloatArray, Photo
 
@@ -132,22 +130,8 @@ def make_view(photo: Photo, size: tuple[int, int], box: Box, look: Look, place: 
     ]
     native = replace(photo, rgb=part).rgb_u8
     height, width = max(1, round(box.height * look.scale)), max(1, round(box.width * look.scale))
-    picture = view_whole(native, (height, width))
+    picture = np.asarray(resize_for_network(native, height, width), np.uint8)
     return View(place, box, look, np.ascontiguousarray(picture[:, ::-1]) if look.mirrored else picture)
-
-
-def view_whole(rgb_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3) in another size (h, w), enlarged and made smaller as photographs are for training.
-
-    >>> view_whole(np.zeros((4, 6, 3), np.uint8), (8, 12)).shape
-    (8, 12, 3)
-    """
-    height, width = size
-    if rgb_u8.shape[:2] == size:
-        return rgb_u8
-    shrinks = height * width < rgb_u8.shape[0] * rgb_u8.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(rgb_u8, (width, height), interpolation=interpolation), np.uint8)
 
 
 def read_view(view: View, probability: FloatArray) -> FloatArray:

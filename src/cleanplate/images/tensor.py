@@ -138,6 +138,23 @@ def resize(picture: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
+def resize_for_network(picture: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """A picture (H, W[, C]), uint8 or float32 in [0, 1], as networks are shown it at another size, in
+    training and after: averaged when it shrinks, cubic when it grows, in its range.
+
+    >>> edge = np.array([[0, 0, 1, 1]], np.float32)
+    >>> grown = resize_for_network(edge, 2, 8)
+    >>> grown.shape, bool(0 <= grown.min() and grown.max() <= 1)
+    ((2, 8), True)
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = height * width < picture.shape[0] * picture.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    resized = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=interpolation)
+    return resized if picture.dtype == np.uint8 else np.clip(resized, 0, 1)
+
+
 def pad_to_stride(batch: Tensor, stride: int) -> Tensor:
     """(N, C, H, W) with its last rows and columns repeated until both edges are multiples of `stride`.
 

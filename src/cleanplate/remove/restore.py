@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from cleanplate.device.meter import call_alike
 from cleanplate.errors import TooLittleMemoryError
-from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
+from cleanplate.images.tensor import Layers, fetch_batch, resize, resize_for_network, stage_batch
 from cleanplate.images.tiles import TileBlend, windows
 from cleanplate.models.nets.chooser import CANDIDATES, INPUT_PLANES
 from cleanplate.models.request import Attempt, Request, run_alone
@@ -69,8 +68,9 @@ class _Window:
     @property
     def layers(self) -> tuple[FloatArray, FloatArray]:
         """What the network sees, (h, w, 3) and (h, w): picture and the finder's probability."""
-        rgb, probability = self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
-        return self._mirror(_enlarge(rgb, self.shape)), self._mirror(_enlarge(probability, self.shape))
+        planes = self.crop.rgb[self.box.slices], self.crop.probability[self.box.slices]
+        rgb, probability = (np.asarray(resize_for_network(p, *self.shape), np.float32) for p in planes)
+        return self._mirror(rgb), self._mirror(probability)
 
     def read(self, planes: FloatArray) -> FloatArray:
         """What the network says of the window itself, (h, w, C), from what it says of what it sees."""
@@ -266,14 +266,6 @@ class NetworkRemover:
 def _share_px(crop: Crop) -> int:
     """What neighbouring windows of a crop share, in its own pixels."""
     return int(OVERLAP_PX / crop.enlarged)
-
-
-def _enlarge(plane: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """(h, w) or (h, w, 3) in [0, 1] at a larger size, as photographs are enlarged for training."""
-    if plane.shape[:2] == shape:
-        return plane
-    enlarged = cv2.resize(plane, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.asarray(enlarged, np.float32), 0, 1)
 
 
 def _is_unsure(planes: FloatArray | Exception) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cleanplate.images.tensor import resize
 from cleanplate.marks.files import ESTIMATED
 from cleanplate.remove.gradients import SPREAD_SIGMA_PX, Scales, measure_fit, measure_growth, measure_scale
 from cleanplate.remove.inpaint import dilate
@@ -109,7 +109,7 @@ def _find_at_half_size(
     room = ((0, height % 2), (0, width % 2))
     smaller = []
     for crop in _checked(crops_u8, check_stop):
-        small = np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        small = np.asarray(resize(crop, height, width), np.uint8)
         smaller.append(np.pad(small, (*room, (0, 0)), mode="edge"))
     smaller_mask = np.pad(halve(mask.astype(np.float32)) > 0, room)
     added, kept = _find_planes(smaller, smaller_mask, Grid((False, False)), device, check_stop)
@@ -234,13 +234,11 @@ def to_mark(added: FloatArray, kept: FloatArray) -> Mark:
 
 def halve(plane: FloatArray) -> FloatArray:
     """Means over two by two pixels of a plane or picture with even edges."""
-    size = (plane.shape[1] // 2, plane.shape[0] // 2)
-    return np.asarray(cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA), np.float32)
+    height, width = plane.shape[:2]
+    return np.asarray(resize(np.ascontiguousarray(plane), height // 2, width // 2), np.float32)
 
 
 def enlarge(plane: FloatArray) -> FloatArray:
     """Twice the size, linearly."""
-    size = (2 * plane.shape[1], 2 * plane.shape[0])
-    return np.asarray(
-        cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    height, width = plane.shape[:2]
+    return np.asarray(resize(np.ascontiguousarray(plane), 2 * height, 2 * width), np.float32)

@@ -18,6 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from cleanplate.detect.network import MOST_ENLARGED, WORKING_SIZE_PX
 from cleanplate.errors import UsageError
+from cleanplate.images.tensor import resize_for_network
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.mosaic import draw_mosaic
 from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
@@ -266,12 +267,8 @@ def _choose_crop(
 
 
 def _resize_square(plane: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
-    """(edge, edge) or (edge, edge, 3), enlarged and shrunk as `detect/looks` does it, in [0, 1]."""
-    if plane.shape[0] == edge:
-        return plane
-    interpolation = cv2.INTER_AREA if edge < plane.shape[0] else cv2.INTER_CUBIC
-    resized = cv2.resize(np.ascontiguousarray(plane), (edge, edge), interpolation=interpolation)
-    return np.clip(np.asarray(resized, np.float32), 0, 1)
+    """(edge, edge) or (edge, edge, 3), in [0, 1]."""
+    return np.asarray(resize_for_network(plane, edge, edge), np.float32)
 
 
 def _scale_to_float(rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
