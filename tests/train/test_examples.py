@@ -19,6 +19,7 @@ from cleanplate.train.examples import (
     ExampleSource,
     find_photos,
     load_photo,
+    make_chooser_examples,
     make_finder_examples,
     make_restorer_examples,
     recolour,
@@ -83,15 +84,49 @@ def test_restorer_crops_fit_the_formula(source):
             assert crop["matte"].shape == crop["alpha"].shape == (1, 64, 64)
             assert crop["colour"].shape == crop["clean"].shape == (3, 64, 64)
             assert 0 <= crop.pop("way") < WAYS
-            steps, halved, corner = (crop.pop(name) for name in ("steps", "halved", "corner"))
-            assert halved.any() <= steps.any()
-            assert (corner >= 0).all()
             assert all(plane.dtype == torch.float32 for plane in crop.values())
             assert all(plane.min() >= -1e-6 and plane.max() <= 1.002 for plane in crop.values())
             blended = crop["clean"] * (1 - crop["alpha"]) + crop["colour"] * crop["alpha"]
             assert (blended - crop["image"][:3]).abs().mean() < 0.06  # JPEG lies between
             marked += bool(crop["alpha"].max() > 0.1)
     assert marked >= 6
+
+
+def test_chooser_crops_are_pieces_of_the_file(source):
+    """What is fitted is fitted at the file's size, by the file's tables."""
+    shares = []
+    for seed in range(8):
+        for crop in make_chooser_examples(source, np.random.default_rng(seed)):
+            assert crop["image"].shape == (4, 64, 64)
+            assert crop["clean"].shape == (3, 64, 64)
+            assert 0 <= crop["way"] < WAYS
+            assert crop["enlarged"] == 2.0  # of photographs of a hundred pixels
+            assert crop["halved"].any() <= crop["steps"].any()
+            assert (crop["corner"] >= 0).all()
+            levels = 255 * crop["image"][:3]
+            assert (levels - levels.round()).abs().max() < 1e-4
+            shares.append(float(crop["image"][3].mean()))
+    assert max(shares) > 0.05
+
+
+def test_a_restorer_sees_crops_of_small_photographs_enlarged(tmp_path):
+    """As a run shows them: a crop of so many pixels holds half as much of a small photograph each way."""
+    blocks = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((32, 32)))  # edges 32 pixels apart
+    picture = np.repeat((255 * blocks[..., None]).astype(np.uint8), 3, axis=2)
+    lengths = {}
+    for times in (1, 4):
+        path = tmp_path / f"{times}.png"
+        cv2.imwrite(str(path), np.tile(picture, (times, times, 1)))
+        source = ExampleSource(
+            photos=(path,), assets=Assets(), crop_px=256, per_photo=1, clean_share=1.0, scene_text_share=0.0
+        )
+        joins = [
+            float((np.abs(np.diff(crop["clean"][0].numpy() > 0.5)) > 0).mean())
+            for seed in range(6)
+            for crop in make_restorer_examples(source, np.random.default_rng(seed))
+        ]
+        lengths[times] = 1 / np.median(joins)
+    assert lengths[1] > 1.5 * lengths[4]
 
 
 def test_most_crops_show_the_mark(source):

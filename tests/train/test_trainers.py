@@ -68,7 +68,7 @@ def test_crops_are_taken_apart_by_what_the_restorer_says():
             return {"matte": 20 * found - 10, "opacity": 0.5 * found, "background": x[:, :3]}
 
     coding = {name: torch.stack([plane] * 2) for name, plane in pack_coding(None, 0, 0).items()}
-    marked, clean = take_apart(Believing(), {"image": image, **coding})
+    marked, clean = take_apart(Believing(), {"image": image, "enlarged": torch.ones(2), **coding})
     assert clean is None
     assert marked.apart.mask.all()
     assert [layer.shape[:2] for layer in marked.lay_out()] == [(64, 64)] * 12
@@ -88,7 +88,8 @@ def test_crops_are_taken_apart_by_their_own_files_tables():
             return {"matte": matte, "opacity": 0.5 * x[:, 3:], "background": x[:, :3]}
 
     def invert(coding):
-        batch = {name: plane[None] for name, plane in coding.items()} | {"image": image}
+        batch = {name: plane[None] for name, plane in coding.items()}
+        batch |= {"image": image, "enlarged": torch.ones(1)}
         return take_apart(Believing(), batch)[0].pictures.unblended
 
     coarse, fine = invert(pack_coding(steps, 8, 16)), invert(pack_coding(None, 8, 16))

@@ -56,7 +56,7 @@ def iterate_crops(photo: Photo, detection: Detection, rule: CropRule | None = No
         if detection.mask[box.slices].any()
     ]
     owned = share_out(boxes)
-    enlarged = float(np.clip(ENLARGED_TO_PX / max(photo.width, photo.height), 1, MOST_ENLARGED))
+    enlarged = choose_enlargement(photo.height, photo.width)
     for box, own in zip(boxes, owned, strict=True):
         yield Crop(
             rgb=_cut(photo, box),
@@ -68,6 +68,15 @@ def iterate_crops(photo: Photo, detection: Detection, rule: CropRule | None = No
             quantisation=photo.quantisation,
             enlarged=enlarged,
         )
+
+
+def choose_enlargement(height: int, width: int) -> float:
+    """How many times enlarged a restorer sees the crops of a photograph of that size.
+
+    >>> choose_enlargement(600, 800), choose_enlargement(3000, 4000)
+    (1.28, 1.0)
+    """
+    return float(np.clip(ENLARGED_TO_PX / max(width, height), 1, MOST_ENLARGED))
 
 
 def place_crops(

@@ -17,14 +17,15 @@ from cleanplate.models.nets.chooser import INPUT_PLANES, Chooser
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import load_networks
 from cleanplate.remove.base import Crop
-from cleanplate.remove.candidates import Candidates, Prediction, find_candidates
+from cleanplate.remove.candidates import Candidates, find_candidates
 from cleanplate.settings import EMBEDDED_MODEL
 from cleanplate.structures import Box
 from cleanplate.train.coding import unpack_coding
-from cleanplate.train.examples import Example, Examples, ExampleSource, make_restorer_examples
+from cleanplate.train.examples import Example, Examples, ExampleSource, make_chooser_examples
 from cleanplate.train.found import ask_finder
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import chooser_loss
+from cleanplate.train.predicted import predict_crops
 from cleanplate.train.validation import make_chooser_validation
 
 VALIDATION_CROPS = 96
@@ -56,7 +57,7 @@ def train_chooser(
     source = replace(source, clean_share=CLEAN_SHARE)
 
     def examples(seed: int) -> Examples:
-        return Examples(source, make_restorer_examples, seed)
+        return Examples(source, make_chooser_examples, seed)
 
     def prepare(batch: Example) -> Example:
         image = ask_finder(networks.finder, batch["image"], batch["way"])
@@ -74,27 +75,24 @@ def train_chooser(
 def take_apart(restorer: Restorer, batch: Example) -> list[Candidates | None]:
     """What crops could become by what a restorer says.
 
-    batch: `image` (N, 4, h, w), picture and finder's answer, and what `train/coding` says of the files.
+    batch: `image` (N, 4, h, w), picture and finder's answer, and the rest of `make_chooser_examples`.
     """
-    image = batch["image"]
-    with torch.no_grad():
-        planes = {name: plane.float().cpu().numpy() for name, plane in restorer(image).items()}
-    crops = image.cpu().permute(0, 2, 3, 1).numpy()
-    found = []
-    for number, crop in enumerate(crops):
-        height, width = crop.shape[:2]
-        probability = np.ascontiguousarray(crop[..., 3])
-        prediction = Prediction(
-            matte=1 / (1 + np.exp(-planes["matte"][number, 0])),
-            opacity=planes["opacity"][number, 0],
-            background=np.ascontiguousarray(planes["background"][number].transpose(1, 2, 0)),
-        )
-        rgb = np.ascontiguousarray(crop[..., :3])
+    crops = []
+    for number, planes in enumerate(batch["image"].cpu().permute(0, 2, 3, 1).numpy()):
+        height, width = planes.shape[:2]
+        probability = np.ascontiguousarray(planes[..., 3])
         steps, left, top = unpack_coding(batch, number)
-        box = Box(left, top, left + width, top + height)
-        given = Crop(rgb, probability, probability > FOUND, box, quantisation=steps)
-        found.append(find_candidates(given, prediction))
-    return found
+        crop = Crop(
+            rgb=np.ascontiguousarray(planes[..., :3]),
+            probability=probability,
+            mask=probability > FOUND,
+            box=Box(left, top, left + width, top + height),
+            quantisation=steps,
+            enlarged=float(batch["enlarged"][number]),
+        )
+        crops.append(crop)
+    said = predict_crops(restorer, crops)
+    return [find_candidates(crop, prediction) for crop, prediction in zip(crops, said, strict=True)]
 
 
 def _lay_out(found: Candidates | None, image: Tensor) -> Tensor:

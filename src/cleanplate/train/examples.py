@@ -23,6 +23,7 @@ from cleanplate.marks.assets import Assets
 from cleanplate.marks.mosaic import draw_mosaic
 from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
 from cleanplate.marks.scene import draw_scene_text
+from cleanplate.pipeline.crops import choose_enlargement
 from cleanplate.train.coding import pack_coding
 from cleanplate.train.found import choose_way, imitate_finder
 
@@ -181,32 +182,62 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
 
 
 def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
-    """Crops at native resolution: `image` (4, h, w), the last plane an imitated finder's probability.
+    """Crops as the restorer sees them, those of small photographs enlarged (`pipeline/crops`).
 
-    And `way`, how the finder is asked instead (`train/found`), what `train/coding` says of the file, and the
-    planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w).
+    `image` (4, h, w), the last plane an imitated finder's probability, `way`, how the finder is asked instead
+    (`train/found`), and the planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w).
     """
     sample = _sample(source, rng, longest=1600)
-    steps = sample.quantisation
+    edge = round(source.crop_px / choose_enlargement(*sample.alpha.shape))
+
+    def show(plane: NDArray[np.float32]) -> Tensor:
+        return _planes(np.atleast_3d(_resize_square(plane, source.crop_px)))
+
     examples = []
     for _ in range(_count_crops(source, sample.alpha.size)):
-        rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
-        alpha = sample.alpha[rows, columns]
-        marked = sample.marked[rows, columns]
+        where = _choose_crop(sample.alpha > MARKED_OPACITY, edge, rng, on_mark=0.93)
+        alpha = _resize_square(sample.alpha[where], source.crop_px)
         probability = imitate_finder(alpha > MARKED_OPACITY, rng)
-        way = choose_way(rng) if rng.random() < ASKED_SHARE else 0
         examples.append(
             {
-                "image": _planes(np.dstack([_scale_to_float(marked), probability])),
-                "way": torch.tensor(way),
-                **pack_coding(steps, columns.start, rows.start),
-                "matte": torch.from_numpy(np.ascontiguousarray(sample.matte[rows, columns][None])),
-                "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
-                "colour": _planes(sample.colour[rows, columns]),
-                "clean": _planes(_scale_to_float(sample.clean[rows, columns])),
+                "image": torch.cat(
+                    [show(_scale_to_float(sample.marked[where])), _planes(probability[..., None])]
+                ),
+                "way": _choose_way(rng),
+                "matte": show(sample.matte[where]),
+                "alpha": _planes(alpha[..., None]),
+                "colour": show(sample.colour[where]),
+                "clean": show(_scale_to_float(sample.clean[where])),
             }
         )
     return examples
+
+
+def make_chooser_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
+    """Crops at native resolution: `image` and `way` as `make_restorer_examples` has them, `clean` (3, h, w).
+
+    And how many times `enlarged` the restorer is to see them, and what `train/coding` says of the file.
+    """
+    sample = _sample(source, rng, longest=1600)
+    enlarged = torch.tensor(choose_enlargement(*sample.alpha.shape))
+    examples = []
+    for _ in range(_count_crops(source, sample.alpha.size)):
+        rows, columns = _choose_crop(sample.alpha > MARKED_OPACITY, source.crop_px, rng, on_mark=0.93)
+        probability = imitate_finder(sample.alpha[rows, columns] > MARKED_OPACITY, rng)
+        examples.append(
+            {
+                "image": _planes(np.dstack([_scale_to_float(sample.marked[rows, columns]), probability])),
+                "way": _choose_way(rng),
+                "clean": _planes(_scale_to_float(sample.clean[rows, columns])),
+                "enlarged": enlarged,
+                **pack_coding(sample.quantisation, columns.start, rows.start),
+            }
+        )
+    return examples
+
+
+def _choose_way(rng: np.random.Generator) -> Tensor:
+    return torch.tensor(choose_way(rng) if rng.random() < ASKED_SHARE else 0)
 
 
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.detect.looks import FIRST_LOOK, LOOKS, Look
 from cleanplate.images.tensor import pad_to_stride
 
 #: In what sizes the finder sees a crop: large photographs are made smaller, small ones enlarged.
 SCALES = (0.43, 0.53, 0.66, 0.81, 1.0, 1.25, 1.55, 2.0)
-#: How often the answer is the mean of three looks, as a run's is (`detect/looks`), and what they are.
+#: How often the answer is the mean of several looks, as a run's is (`detect/looks`).
 MORE_LOOKS_SHARE = 0.7
-SMALLER = (0.75, 0.5)
 #: The way a finder is asked about a crop: 0 is not at all, 1 to len(SCALES) is once at that scale, more is
-#: three looks from that scale on.
+#: a run's looks, the first of them at that scale.
 WAYS = 1 + 2 * len(SCALES)
 
 
@@ -43,21 +43,24 @@ def ask_finder(finder: nn.Module, image: Tensor, ways: Tensor) -> Tensor:
             continue
         which = torch.nonzero(ways == way)[:, 0]
         scale = SCALES[(way - 1) % len(SCALES)]
-        factors = (1.0, *SMALLER) if way > len(SCALES) else (1.0,)
-        looks = [_look(finder, image[which, :3], scale * factor) for factor in factors]
-        image[which, 3:] = torch.stack(looks).mean(0)
+        looks = (FIRST_LOOK, *LOOKS) if way > len(SCALES) else (FIRST_LOOK,)
+        answers = [_look(finder, image[which, :3], scale, look) for look in looks]
+        image[which, 3:] = torch.stack(answers).mean(0)
     return image
 
 
 @torch.no_grad()
-def _look(finder: nn.Module, rgb: Tensor, scale: float) -> Tensor:
-    """(N, 1, h, w) probability of crops (N, 3, h, w) in [0, 1], seen at a scale."""
+def _look(finder: nn.Module, rgb: Tensor, working: float, look: Look) -> Tensor:
+    """(N, 1, h, w) probability of crops (N, 3, h, w) in [0, 1]; working: their scale at the working size."""
     height, width = rgb.shape[2:]
+    scale = working * look.scale
     size = (max(16, round(height * scale)), max(16, round(width * scale)))
     seen = F.interpolate(rgb, size, mode="bicubic", antialias=scale < 1).clamp(0, 1)
+    seen = seen.flip(3) if look.mirrored else seen
     padded = pad_to_stride(seen, 32).to(next(finder.parameters(), rgb).dtype)
     logits = finder(padded.contiguous(memory_format=torch.channels_last)).float()
     answer = logits[:, :1, : size[0], : size[1]].sigmoid()
+    answer = answer.flip(3) if look.mirrored else answer
     return F.interpolate(answer, (height, width), mode="bilinear", align_corners=False)
 
 

@@ -23,12 +23,14 @@ from cleanplate.marks.assets import Assets
 from cleanplate.marks.sample import KINDS, MarkedPhoto, sample_marked
 from cleanplate.metrics import MaskTally, masked_psnr, masked_rmse
 from cleanplate.models.nets.chooser import Chooser
+from cleanplate.pipeline.crops import choose_enlargement
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, leave, restore_crop
 from cleanplate.structures import BoolArray, Box, FloatArray, Quantisation
 from cleanplate.train.examples import MARKED_OPACITY, load_photo
 from cleanplate.train.found import imitate_finder
+from cleanplate.train.predicted import predict_crops
 
 LONG_SIDE_PX = 1024
 #: The finder: more than this part of a clean photograph's pixels found is a photograph touched.
@@ -128,6 +130,7 @@ class _MarkedCrop:
     opacity: float
     box: Box
     quantisation: Quantisation | None
+    enlarged: float
 
     @property
     def inside(self) -> BoolArray:
@@ -167,7 +170,7 @@ def make_chooser_validation(
     Raises UsageError where no crop shows a mark.
     """
     crops = _draw_crops(photos, assets, count, seed)
-    predictions = [_predict(restorer, crop) for crop in crops]
+    predictions = [predict_crops(restorer, [_as_found(crop)])[0] for crop in crops]
 
     def validate(network: nn.Module) -> Scores:
         rows = [_score_choice(network, crop, said) for crop, said in zip(crops, predictions, strict=True)]
@@ -218,11 +221,12 @@ def _draw_crop(photos: Sequence[Path], assets: Assets, seed: int, index: int) ->
         opacity=sample.opacity,
         box=Box(left, top, left + alpha.shape[1], top + alpha.shape[0]),
         quantisation=sample.quantisation,
+        enlarged=choose_enlargement(height, width),
     )
 
 
 def _score_crop(network: nn.Module, crop: _MarkedCrop) -> Figures:
-    prediction = _predict(network, crop)
+    prediction = predict_crops(network, [_as_found(crop)])[0]
     inside = crop.inside
     near = torch.nn.functional.max_pool2d(torch.from_numpy(inside).float()[None], 7, 1, 3)[0].numpy() > 0
     return {
@@ -259,20 +263,16 @@ def _score_removal(crop: _MarkedCrop, removal: Removal) -> Figures:
     }
 
 
-def _predict(network: nn.Module, crop: _MarkedCrop) -> Prediction:
-    image = torch.from_numpy(np.dstack([crop.marked, crop.probability]).transpose(2, 0, 1)[None].copy())
-    with torch.no_grad():
-        planes = {name: plane.cpu() for name, plane in network(image.to(_device_of(network))).items()}
-    return Prediction(
-        matte=planes["matte"][0, 0].sigmoid().numpy(),
-        opacity=planes["opacity"][0, 0].numpy(),
-        background=np.clip(_channels_last(planes["background"][0]), 0, 1),
-    )
-
-
 def _as_found(crop: _MarkedCrop) -> Crop:
     """The crop where the finder marks the right pixels."""
-    return Crop(crop.marked, crop.probability, crop.inside, crop.box, quantisation=crop.quantisation)
+    return Crop(
+        rgb=crop.marked,
+        probability=crop.probability,
+        mask=crop.inside,
+        box=crop.box,
+        quantisation=crop.quantisation,
+        enlarged=crop.enlarged,
+    )
 
 
 def _summarise_masks(tallies: Sequence[MaskTally]) -> Figures:
