@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cleanplate.errors import UsageError
+from cleanplate.images.tensor import resize_for_network
 from cleanplate.marks import Assets
 from cleanplate.structures import Mark
 from cleanplate.train import validation
@@ -88,7 +89,7 @@ def test_a_restorers_scores(photos):
     assert set(scores.figures) == {
         "input_psnr", "restored_psnr", "repaired", "worse", "background_psnr", "matte_error", "opacity_error",
     }  # fmt: skip
-    assert scores.figures["background_psnr"] == pytest.approx(scores.figures["input_psnr"])
+    assert scores.figures["background_psnr"] == pytest.approx(scores.figures["input_psnr"], abs=0.5)
     assert 0 < scores.figures["matte_error"] < 1
     assert 5 < scores.figures["input_psnr"] < 40
     assert scores.goal == scores.figures["restored_psnr"]
@@ -102,15 +103,19 @@ def test_a_restorer_that_knows_the_matte_restores(photos):
         """Matte and opacity of the crop that is asked about."""
 
         def forward(self, x):
-            crop = next(c for c in crops if np.allclose(x[0, :3].numpy().transpose(1, 2, 0), c.marked))
-            matte = torch.from_numpy(crop.matte)[None, None].clamp(1e-4, 1 - 1e-4)
-            alpha = torch.from_numpy(crop.alpha)[None, None]
-            return {"matte": torch.logit(matte), "opacity": alpha, "colour": x[:, :3], "background": x[:, :3]}
+            seen = x.shape[2:]
+            crop = next(c for c in crops if np.allclose(x[0, :3], show(c.marked, seen)))
+            matte, alpha = (show(plane, seen)[None] for plane in (crop.matte, crop.alpha))
+            known = torch.logit(matte.clamp(1e-4, 1 - 1e-4))
+            return {"matte": known, "opacity": alpha, "colour": x[:, :3], "background": x[:, :3]}
+
+    def show(plane, size):
+        return torch.from_numpy(np.atleast_3d(resize_for_network(plane, *size)).transpose(2, 0, 1).copy())
 
     crops = [validation._draw_crop(photos, Assets(), 7, index) for index in range(5)]
     validate = make_restorer_validation(photos, Assets(), count=5)
     knowing, guessing = validate(Knowing()), validate(Truthful())
-    assert knowing.figures["matte_error"] < 0.001
+    assert knowing.figures["matte_error"] < 0.02  # there and back
     assert knowing.goal > guessing.goal + 3
 
 
