@@ -104,7 +104,7 @@ def test_a_restorer_that_knows_the_matte_restores(photos):
 
         def forward(self, x):
             seen = x.shape[2:]
-            crop = next(c for c in crops if np.allclose(x[0, :3], show(c.marked, seen)))
+            crop = next(c for c in crops if np.allclose(x[0, :3], show(c.crop.rgb, seen)))
             matte, alpha = (show(plane, seen)[None] for plane in (crop.matte, crop.alpha))
             known = torch.logit(matte.clamp(1e-4, 1 - 1e-4))
             return {"matte": known, "opacity": alpha, "colour": x[:, :3], "background": x[:, :3]}

@@ -27,7 +27,7 @@ from cleanplate.pipeline.crops import choose_enlargement
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, leave, restore_crop
-from cleanplate.structures import BoolArray, Box, FloatArray, Quantisation
+from cleanplate.structures import BoolArray, Box, FloatArray
 from cleanplate.train.examples import MARKED_OPACITY, load_photo
 from cleanplate.train.found import imitate_finder
 from cleanplate.train.predicted import predict_crops
@@ -119,22 +119,14 @@ def make_finder_validation(photos: Sequence[Path], assets: Assets, count: int, s
 
 @dataclass(frozen=True, eq=False)
 class _MarkedCrop:
-    """A crop with an imitated finder's probability, and the truth of it."""
+    """A crop in which an imitated finder marks the right pixels, and the truth of it."""
 
-    marked: FloatArray
+    crop: Crop
     clean: FloatArray
     matte: FloatArray
     alpha: FloatArray
-    probability: FloatArray
     kind: str
     opacity: float
-    box: Box
-    quantisation: Quantisation | None
-    enlarged: float
-
-    @property
-    def inside(self) -> BoolArray:
-        return np.asarray(self.alpha > MARKED_OPACITY, bool)
 
 
 def make_restorer_validation(photos: Sequence[Path], assets: Assets, count: int, seed: int = 7) -> Validate:
@@ -170,7 +162,7 @@ def make_chooser_validation(
     Raises UsageError where no crop shows a mark.
     """
     crops = _draw_crops(photos, assets, count, seed)
-    predictions = [predict_crops(restorer, [_as_found(crop)])[0] for crop in crops]
+    predictions = [predict_crops(restorer, [marked.crop])[0] for marked in crops]
 
     def validate(network: nn.Module) -> Scores:
         rows = [_score_choice(network, crop, said) for crop, said in zip(crops, predictions, strict=True)]
@@ -186,7 +178,7 @@ def make_chooser_validation(
 def _draw_crops(photos: Sequence[Path], assets: Assets, count: int, seed: int) -> list[_MarkedCrop]:
     assets = replace(assets, mark_share=1.0)
     drawn = [_draw_crop(photos, assets, seed, index) for index in range(count)]
-    crops = [crop for crop in drawn if int(crop.inside.sum()) > LEAST_MARKED_PX]
+    crops = [marked for marked in drawn if int(marked.crop.mask.sum()) > LEAST_MARKED_PX]
     if not crops:
         raise UsageError("no validation crop shows a mark; give more or larger photographs to validate on")
     return crops
@@ -212,67 +204,58 @@ def _draw_crop(photos: Sequence[Path], assets: Assets, seed: int, index: int) ->
     where = slice(top, top + CROP_PX), slice(left, left + CROP_PX)
     alpha = np.ascontiguousarray(sample.alpha[where])
     return _MarkedCrop(
-        marked=_to_float(sample.marked[where]),
+        crop=Crop(
+            rgb=_to_float(sample.marked[where]),
+            probability=imitate_finder(alpha > MARKED_OPACITY, rng),
+            mask=np.asarray(alpha > MARKED_OPACITY, bool),
+            box=Box(left, top, left + alpha.shape[1], top + alpha.shape[0]),
+            quantisation=sample.quantisation,
+            enlarged=choose_enlargement(height, width),
+        ),
         clean=_to_float(sample.clean[where]),
         matte=np.ascontiguousarray(sample.matte[where]),
         alpha=alpha,
-        probability=imitate_finder(alpha > MARKED_OPACITY, rng),
         kind=sample.kind,
         opacity=sample.opacity,
-        box=Box(left, top, left + alpha.shape[1], top + alpha.shape[0]),
-        quantisation=sample.quantisation,
-        enlarged=choose_enlargement(height, width),
     )
 
 
-def _score_crop(network: nn.Module, crop: _MarkedCrop) -> Figures:
-    prediction = predict_crops(network, [_as_found(crop)])[0]
-    inside = crop.inside
+def _score_crop(network: nn.Module, marked: _MarkedCrop) -> Figures:
+    prediction = predict_crops(network, [marked.crop])[0]
+    inside = marked.crop.mask
     near = torch.nn.functional.max_pool2d(torch.from_numpy(inside).float()[None], 7, 1, 3)[0].numpy() > 0
     return {
-        **_score_removal(crop, restore_crop(_as_found(crop), prediction)),
-        "background_psnr": _psnr(prediction.background, crop.clean, inside),
-        "matte_error": float(np.abs(prediction.matte - crop.matte)[near].mean()),
-        "opacity_error": float(np.abs(prediction.opacity - crop.alpha)[inside].mean()),
+        **_score_removal(marked, restore_crop(marked.crop, prediction)),
+        "background_psnr": _psnr(prediction.background, marked.clean, inside),
+        "matte_error": float(np.abs(prediction.matte - marked.matte)[near].mean()),
+        "opacity_error": float(np.abs(prediction.opacity - marked.alpha)[inside].mean()),
     }
 
 
-def _score_choice(network: nn.Module, crop: _MarkedCrop, prediction: Prediction) -> Figures:
-    found = find_candidates(_as_found(crop), prediction)
+def _score_choice(network: nn.Module, marked: _MarkedCrop, prediction: Prediction) -> Figures:
+    found = find_candidates(marked.crop, prediction)
     if found is None:
-        left = _score_removal(crop, leave(_as_found(crop)))
+        left = _score_removal(marked, leave(marked.crop))
         return {**left, "ruled_psnr": left["restored_psnr"]}
     planes = np.dstack(found.lay_out()).astype(np.float32).transpose(2, 0, 1)
     x = pad_to_stride(torch.from_numpy(planes.copy())[None], Chooser.stride).to(_device_of(network))
     with torch.no_grad():
         shares = unpad(network(x), *planes.shape[1:])[0].cpu()
-    ruled = _score_removal(crop, choose_by_rule(found))
+    ruled = _score_removal(marked, choose_by_rule(found))
     chosen = choose_by_shares(found, _channels_last(shares))
-    return {**_score_removal(crop, chosen), "ruled_psnr": ruled["restored_psnr"]}
+    return {**_score_removal(marked, chosen), "ruled_psnr": ruled["restored_psnr"]}
 
 
-def _score_removal(crop: _MarkedCrop, removal: Removal) -> Figures:
-    restored = np.where(removal.changed[..., None], np.clip(removal.rgb, 0, 1), crop.marked)
-    before = _psnr(crop.marked, crop.clean, crop.inside)
-    after = _psnr(restored.astype(np.float32), crop.clean, crop.inside)
+def _score_removal(marked: _MarkedCrop, removal: Removal) -> Figures:
+    restored = np.where(removal.changed[..., None], np.clip(removal.rgb, 0, 1), marked.crop.rgb)
+    before = _psnr(marked.crop.rgb, marked.clean, marked.crop.mask)
+    after = _psnr(restored.astype(np.float32), marked.clean, marked.crop.mask)
     return {
         "input_psnr": before,
         "restored_psnr": after,
         "repaired": float(after >= before + REPAIRED_GAIN_DB),
         "worse": float(after < before),
     }
-
-
-def _as_found(crop: _MarkedCrop) -> Crop:
-    """The crop where the finder marks the right pixels."""
-    return Crop(
-        rgb=crop.marked,
-        probability=crop.probability,
-        mask=crop.inside,
-        box=crop.box,
-        quantisation=crop.quantisation,
-        enlarged=crop.enlarged,
-    )
 
 
 def _summarise_masks(tallies: Sequence[MaskTally]) -> Figures:
