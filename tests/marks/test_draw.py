@@ -86,6 +86,53 @@ def test_stacking_centres_the_narrower_one():
     assert both[7:].all()
 
 
+def test_side_by_side_the_lower_one_is_centred():
+    left, right = np.ones((4, 6, 4), np.float32), np.ones((8, 10, 4), np.float32)
+    both = draw.beside(left, right, gap_px=3)
+    assert both.shape == (8, 19, 4)
+    assert both[2:6, :6].all()
+    assert not both[:2, :6].any()
+    assert not both[:, 6:9].any()
+    assert both[:, 9:].all()
+
+
+@pytest.mark.parametrize(
+    ("roundness", "share"), [(0.0, 1.0), (1.0, 0.946)]
+)  # two half circles: 1 - (1 - pi/4)/4
+def test_a_plate_is_as_round_as_it_is_asked_to_be(roundness, share):
+    plate = draw.draw_plate(80, 20, roundness, (0.2, 0.4, 0.6))
+    assert_is_shape(plate)
+    assert plate[..., 3].mean() == pytest.approx(share, abs=0.005)
+    np.testing.assert_allclose(plate[10, 40], [0.2, 0.4, 0.6, 1.0], atol=1e-6)
+
+
+def test_lettering_on_a_plate_covers_it_and_cut_out_it_leaves_holes(font):
+    lettering = draw.draw_text("III", font, draw.TextStyle(colour=(1.0, 1.0, 1.0)))
+    plate = draw.draw_plate(lettering.shape[1] + 9, lettering.shape[0] + 6, 0.0, (0.0, 0.0, 0.5))
+    plate[..., 3] *= 0.5
+    letters = int((lettering[..., 3] > 0.99).sum())
+    on = draw.put_on(plate, lettering)
+    assert_is_shape(on)
+    assert np.isclose(on[..., 3], 1).sum() == pytest.approx(letters, rel=0.1)
+    assert np.isclose(on[..., 3].min(), 0.5)
+    out = draw.put_on(plate, lettering, cut_out=True)
+    assert_is_shape(out)
+    assert np.isclose(out[..., 3], 0).sum() == pytest.approx(letters, rel=0.1)
+    assert np.all(out[..., :3] == plate[..., :3])
+    assert np.isclose(plate[..., 3], 0.5).all(), "the plate itself is left as it was"
+
+
+def test_embossed_lettering_is_light_on_one_side_and_dark_on_the_other(font):
+    grey = draw.draw_text("H", font, draw.TextStyle(colour=(0.5, 0.5, 0.5)))
+    pressed = draw.emboss(grey, 2.0, 0.3)
+    assert_is_shape(pressed)
+    light, dark = ((pressed[..., 3] > 0.9) & (np.abs(pressed[..., 0] - tone) < 0.02) for tone in (1.0, 0.0))
+    assert min(light.sum(), dark.sum()) > 20
+    assert np.nonzero(light)[1].mean() < np.nonzero(dark)[1].mean()
+    body = np.isclose(pressed[..., 3], 0.3) & (grey[..., 3] > 0.99)
+    assert body.sum() > 50
+
+
 def test_rotation_loses_nothing(font):
     shape = draw.draw_text("cleanplate", font)
     assert draw.rotate(shape, 360.0) is shape

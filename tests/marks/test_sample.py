@@ -6,6 +6,7 @@ from skimage import data
 
 from cleanplate.images.read import read
 from cleanplate.marks import KINDS, Assets, sample_marked
+from cleanplate.marks import sample as recipe
 from cleanplate.marks.sample import FREE_KIND, choose_opacity, decode_jpeg, encode_jpeg, read_steps
 from cleanplate.structures import Mark
 
@@ -90,6 +91,27 @@ def test_small_and_narrow_photographs_are_marked_too():
         photo = rng.integers(0, 256, shape, dtype=np.uint8)
         for seed, kind in enumerate(KINDS):
             assert draw(photo, seed, kind=kind).marked.shape == shape
+
+
+def test_plates_lie_under_lettering_or_round_what_is_cut_out(photo, monkeypatch):
+    covered = {}
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(recipe, "PLATE_SHARE", share)
+        samples = [draw(photo, seed, kind="both", opacity=0.8) for seed in range(40)]
+        covered[share] = np.mean([(sample.alpha > 0.02).mean() for sample in samples])
+    assert covered[1.0] > 1.5 * covered[0.0]
+
+
+def test_some_marks_reach_over_the_edge(photo, monkeypatch):
+    at_edge = {}
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(recipe, "CUT_OFF_SHARE", share)
+        alphas = [draw(photo, seed, kind="stamp").alpha for seed in range(40)]
+        at_edge[share] = sum(
+            max(a[0].max(), a[-1].max(), a[:, 0].max(), a[:, -1].max()) > 0.3 for a in alphas
+        )
+    assert at_edge[0.0] <= 2  # one that is wider than the photograph
+    assert at_edge[1.0] >= 15
 
 
 def test_opacities_are_those_that_people_use():

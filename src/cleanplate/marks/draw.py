@@ -100,6 +100,67 @@ def stack(upper: FloatArray, lower: FloatArray, gap_px: int) -> FloatArray:
     return both
 
 
+def beside(left: FloatArray, right: FloatArray, gap_px: int) -> FloatArray:
+    """One shape left of another, centred (a logo before its lettering).
+
+    >>> beside(np.ones((4, 9, 4), np.float32), np.ones((8, 5, 4), np.float32), 2).shape
+    (8, 16, 4)
+    """
+    turned = stack(left.transpose(1, 0, 2), right.transpose(1, 0, 2), gap_px)
+    return np.ascontiguousarray(turned.transpose(1, 0, 2))
+
+
+def draw_plate(width_px: int, height_px: int, roundness: float, colour: Colour) -> FloatArray:
+    """An opaque plate to put lettering on, trimmed to it.
+
+    roundness: of the corners, 0 for a rectangle, 1 where the short sides are half circles.
+
+    >>> draw_plate(20, 10, 0.0, (1.0, 1.0, 1.0)).min()
+    np.float32(1.0)
+    """
+    finer = 4
+    picture = Image.new("L", (width_px * finer, height_px * finer))
+    corners_px = roundness * min(picture.size) / 2
+    whole = (0, 0, picture.width - 1, picture.height - 1)
+    ImageDraw.Draw(picture).rounded_rectangle(whole, corners_px, fill=255)
+    coverage = np.asarray(picture.reduce(finer), np.float32) / np.float32(255)
+    return np.dstack([np.full((height_px, width_px, 3), colour, np.float32), coverage])
+
+
+def put_on(plate: FloatArray, shape: FloatArray, cut_out: bool = False) -> FloatArray:
+    """A shape centred on a plate that is at least as large, or cut out of it as a hole.
+
+    >>> put_on(np.ones((8, 8, 4), np.float32), np.ones((4, 4, 4), np.float32), cut_out=True)[4, 4, 3]
+    np.float32(0.0)
+    """
+    top, left = ((plate.shape[axis] - shape.shape[axis]) // 2 for axis in (0, 1))
+    where = (slice(top, top + shape.shape[0]), slice(left, left + shape.shape[1]))
+    joined = plate.copy()
+    if cut_out:
+        joined[(*where, 3)] *= 1 - shape[..., 3]
+    else:
+        joined[where] = _over(plate[where], shape[..., 3], shape[..., :3])
+    return joined
+
+
+def emboss(shape: FloatArray, depth_px: float, body: float) -> FloatArray:
+    """A shape as if pressed into the picture: lit from above on the left, in the shade below on the right.
+
+    depth_px: how far light and shade reach. body: what of the shape's own opacity is left between them.
+    """
+    size = (shape.shape[1], shape.shape[0])
+    edges = []
+    for sign in (-1, 1):
+        move = np.array([[1, 0, sign * depth_px], [0, 1, sign * depth_px]], np.float32)
+        moved = np.asarray(cv2.warpAffine(shape[..., 3], move, size), np.float32)
+        edges.append(np.clip(moved - shape[..., 3], 0, 1))
+    pressed = shape.copy()
+    pressed[..., 3] *= body
+    for coverage, colour in zip(edges, ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), strict=True):
+        pressed = _over(pressed, coverage, colour)
+    return pressed
+
+
 def rotate(shape: FloatArray, degrees: float) -> FloatArray:
     """The shape turned counter-clockwise, its canvas grown to hold it."""
     if degrees % 360 == 0:
@@ -164,7 +225,7 @@ def _draw_coverage(
     return np.asarray(picture, np.float32) / np.float32(255)
 
 
-def _over(below: FloatArray, coverage: FloatArray, colour: Colour) -> FloatArray:
+def _over(below: FloatArray, coverage: FloatArray, colour: Colour | FloatArray) -> FloatArray:
     alpha = coverage + below[..., 3] * (1 - coverage)
     mixed = (
         coverage[..., None] * np.asarray(colour, np.float32)

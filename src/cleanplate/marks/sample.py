@@ -26,6 +26,12 @@ KIND_SHARES = (0.34, 0.2, 0.14, 0.12, 0.2)
 FREE_KIND = "free"
 #: A mark that the assets bring, in place of the random kinds.
 GIVEN_KIND = "given"
+#: How many marks with lettering stand on a plate or are cut out of it; how many letterings are embossed.
+PLATE_SHARE, EMBOSSED_SHARE = 0.16, 0.06
+#: Between lettering and its plate, in lightness from 0 to 1.
+LEAST_CONTRAST = 0.3
+#: How many marks that may lie in corners reach over the photograph's edge, and by what part of their height.
+CUT_OFF_SHARE, MOST_CUT_OFF = 0.04, 0.4
 #: What Pillow calls colours at half the resolution both ways.
 SAMPLING_420 = 2
 
@@ -131,7 +137,9 @@ def sample_mark(
         logo = _sample_logo(
             max(16, round(min(lettering.shape[1], height * 0.5) * rng.uniform(0.2, 0.8))), rng, assets
         )
-        shape = draw.stack(logo, lettering, gap_px=int(rng.integers(0, 8)))
+        shape = _join(logo, lettering, rng)
+    if kind != "logo" and rng.random() < PLATE_SHARE:
+        shape = _sample_plate(shape, rng, assets)
     shape = draw.rotate(shape, _choose_rotation(rng))
     if rng.random() < 0.3:
         shape = draw.soften(shape, float(rng.uniform(0.3, 1.2)))
@@ -198,7 +206,11 @@ def _sample_text(target_px: int, height: int, rng: np.random.Generator, assets: 
     longest = max(1.0, *(float(probe.getlength(line)) for line in words.split("\n")))
     size_px = int(np.clip(32 * target_px / longest, 9, max(12, 0.35 * height)))
     font = probe.font_variant(size=size_px)
-    return draw.draw_text(words, font, _sample_style(size_px, rng))
+    shape = draw.draw_text(words, font, _sample_style(size_px, rng))
+    if rng.random() < EMBOSSED_SHARE:
+        depth_px = max(0.7, size_px * float(rng.uniform(0.02, 0.06)))
+        return draw.emboss(shape, depth_px, float(rng.uniform(0.0, 0.6)))
+    return shape
 
 
 def _sample_style(size_px: int, rng: np.random.Generator) -> draw.TextStyle:
@@ -225,6 +237,40 @@ def _sample_logo(target_px: int, rng: np.random.Generator, assets: Assets) -> Fl
     rgba = assets.choose_logo(rng)
     own_colours = bool(rng.random() < 0.4)
     return draw.shape_from_logo(rgba, target_px, None if own_colours else _choose_colour(rng))
+
+
+def _join(logo: FloatArray, lettering: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """A logo above its lettering, or before it; now and then one of the two is fainter."""
+    fainter = int(rng.integers(2)) if rng.random() < 0.2 else None
+    if fainter is not None:
+        (logo, lettering)[fainter][..., 3] *= float(rng.uniform(0.35, 0.9))
+    gap_px = int(rng.integers(0, 8))
+    if rng.random() < 0.5:
+        return draw.stack(logo, lettering, gap_px)
+    high_px = lettering.shape[0] * float(rng.uniform(0.8, 2.0))
+    width_px = max(8, round(min(high_px * logo.shape[1] / logo.shape[0], 0.6 * lettering.shape[1])))
+    high = draw.stretch(logo, width_px, max(8, round(width_px * logo.shape[0] / logo.shape[1])))
+    return draw.beside(high, lettering, gap_px)
+
+
+def _sample_plate(shape: FloatArray, rng: np.random.Generator, assets: Assets) -> FloatArray:
+    """The shape on a plate of another lightness, or cut out of it: a badge, a label, a large logo."""
+    height, width = shape.shape[:2]
+    width_px, height_px = (
+        round(length + 2 * height * float(rng.uniform(0.05, 0.5))) for length in (width, height)
+    )
+    lightness = float((shape[..., :3].mean(axis=2) * shape[..., 3]).sum() / max(1e-3, shape[..., 3].sum()))
+    colour = _choose_colour(rng)
+    if abs(sum(colour) / 3 - lightness) < LEAST_CONTRAST:
+        colour = (0.0, 0.0, 0.0) if lightness > 0.5 else (1.0, 1.0, 1.0)
+    if rng.random() < 0.2:
+        logo = draw.shape_from_logo(assets.choose_logo(rng), width_px, colour)
+        plate = draw.stretch(logo, width_px, max(height_px, logo.shape[0] * width_px // logo.shape[1]))
+    else:
+        roundness = float(rng.choice([0.0, rng.uniform(0.1, 0.6), 1.0], p=[0.5, 0.3, 0.2]))
+        plate = draw.draw_plate(width_px, height_px, roundness, colour)
+    plate[..., 3] *= float(rng.uniform(0.25, 1.0))
+    return draw.put_on(plate, shape, cut_out=bool(rng.random() < 0.25))
 
 
 def _sample_free(short_side: int, rng: np.random.Generator, assets: Assets) -> FloatArray:
@@ -303,6 +349,8 @@ def _place(mark: Mark, height: int, width: int, rng: np.random.Generator, corner
     mark_height, mark_width = mark.alpha.shape
     free_right, free_down = width - mark_width, height - mark_height
     margin = round(min(height, width) * float(rng.uniform(0.005, 0.06)))
+    if corner_share > 0 and rng.random() < CUT_OFF_SHARE:
+        margin = -round(min(mark_height, mark_width) * float(rng.uniform(0.05, MOST_CUT_OFF)))
     draw_number = rng.random()
     if draw_number < corner_share:
         left = int(rng.choice([margin, free_right - margin, free_right // 2], p=[0.3, 0.5, 0.2]))
