@@ -16,9 +16,9 @@ NAMES = ("astronaut", "coffee", "chelsea", "rocket", "retina", "hubble_deep_fiel
 SIZE = (200, 280)
 
 
-def draw_mark(opacity: float = 0.55, colour: draw.Colour = (1.0, 1.0, 1.0)) -> Mark:
+def draw_mark(opacity: float = 0.55, colour: draw.Colour = (1.0, 1.0, 1.0), text: str = "Anna Berg") -> Mark:
     style = draw.TextStyle(colour=colour)
-    shape = draw.draw_text("Anna Berg", ImageFont.load_default(30), style)
+    shape = draw.draw_text(text, ImageFont.load_default(30), style)
     return draw.finish(shape, opacity, "text")
 
 
@@ -31,13 +31,22 @@ def cut_photograph(number: int, size: tuple[int, int] = SIZE) -> FloatArray:
 
 
 def write_folder(
-    folder: Path, count: int = 9, *, mark: Mark | None = None, jitter_px: int = 0, grow_px: int = 0
+    folder: Path,
+    count: int = 9,
+    *,
+    mark: Mark | None = None,
+    jitter_px: int = 0,
+    grow_px: int = 0,
+    first: int = 0,
 ) -> dict[Path, FloatArray]:
-    """The photographs without their mark, by their file. grow_px: by how much one is larger than the last."""
+    """The photographs without their mark, by their file.
+
+    grow_px: by how much one is larger than the last. first: the number of the first one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     clean = {}
     rng = np.random.default_rng(5)
-    for number in range(count):
+    for number in range(first, first + count):
         size = (SIZE[0] + grow_px * number, SIZE[1] + grow_px * number)
         rgb = cut_photograph(number, size)
         path = folder / f"{number:02}.jpg"

@@ -25,7 +25,7 @@ from cleanplate.structures import Mark, Placement
 def test_where_nearly_all_pieces_speak_for_a_mark_half_must_do_so_by_more_than_a_little(
     evidence: tuple[float, ...], is_explained: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = iter(Fit(Placement(0, 0), 1.0, nats) for nats in evidence)
+    fits = iter(Fit(Placement(0, 0), 1.0, nats, nats) for nats in evidence)
     monkeypatch.setattr(pieces, "fit_mark", lambda *_: next(fits))
     crops = [np.zeros((4, 4, 3), np.uint8)] * len(evidence)
     mark = Mark(np.ones((4, 4), np.float32), np.ones((4, 4, 3), np.float32))
@@ -33,7 +33,7 @@ def test_where_nearly_all_pieces_speak_for_a_mark_half_must_do_so_by_more_than_a
 
 
 def test_a_mark_of_an_unbelievable_opacity_explains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = Fit(Placement(0, 0), 1.75, 2.0)
+    fit = Fit(Placement(0, 0), 1.75, 2.0, 2.0)
     monkeypatch.setattr(pieces, "fit_mark", lambda *_: replace(fit))
     mark = Mark(np.ones((4, 4), np.float32), np.ones((4, 4, 3), np.float32))
     assert not pieces.explains(mark, [np.zeros((4, 4, 3), np.uint8)] * 6, (False, False))

@@ -93,7 +93,7 @@ def test_where_none_is_shared_that_is_remembered(tmp_path):
     write_folder(tmp_path / "in", 7)
     repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS)
     told = json.loads((tmp_path / "out" / ".cleanplate" / RECORD_FILE).read_text())
-    assert told["sha256"] is None
+    assert told["marks"] == []
     assert told["photographs"] == 7
 
 

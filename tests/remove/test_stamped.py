@@ -77,11 +77,26 @@ def test_where_the_mark_is_not_nothing_speaks_for_it() -> None:
 
 def test_where_a_place_stands_out_from_all_others_little_evidence_is_enough() -> None:
     hidden, clear = Placement(0, 0, deviations=7.0), Placement(0, 0, deviations=9.5)
-    assert not Fit(hidden, 1.0, 0.2).is_there
-    assert Fit(clear, 1.0, 0.2).is_there
-    assert not Fit(clear, 1.0, 0.0).is_there
-    assert not Fit(clear, 1.75, 0.2).is_there
-    assert Fit(hidden, 1.0, 0.5).is_there
+    assert not Fit(hidden, 1.0, 0.2, 0.0).is_there
+    assert Fit(clear, 1.0, 0.2, 0.0).is_there
+    assert not Fit(clear, 1.0, 0.0, 0.0).is_there
+    assert not Fit(clear, 1.75, 0.2, 0.0).is_there
+    assert Fit(hidden, 1.0, 0.5, 0.0).is_there
+
+
+def test_a_mark_is_there_as_a_whole_or_not_at_all() -> None:
+    """Another mark that begins with the same letters is another mark."""
+    mark = _mark()
+    begins_alike = replace(mark, alpha=mark.alpha.copy())
+    begins_alike.alpha[:, 100:] = 0
+    fits = [
+        fit_mark(_put(there, Placement(60, 70)), mark, Placement(60, 70)) for there in (mark, begins_alike)
+    ]
+    assert fits[0] is not None
+    assert fits[1] is not None
+    assert fits[0].is_there
+    assert fits[1].weakest < -0.5 < 0.3 < fits[0].weakest <= fits[0].evidence
+    assert not fits[1].is_there
 
 
 def test_of_an_estimated_mark_an_unusual_opacity_is_hardly_believed() -> None:

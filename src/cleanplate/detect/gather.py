@@ -140,6 +140,7 @@ class Laid:
 
     is_cut: whether the mark seems to go on where fewer than half of the photographs do, as a pattern does.
     halved: how most of their files hold colours; seen: where each crop is on its photograph (see `Window`).
+    kept: the numbers of their windows.
     """
 
     crops: list[NDArray[np.uint8]]
@@ -147,6 +148,7 @@ class Laid:
     is_cut: bool
     halved: tuple[bool, bool]
     seen: list[Seen]
+    kept: list[int]
 
 
 def lay_on_each_other(
@@ -188,11 +190,8 @@ def lay_on_each_other(
         if is_last or (whole and settled):
             break  # another round would find the same
     typical = float(np.median(cosines))
-    crops = [
-        _cut_at(window, left, top, width, height)
-        for window, (left, top), cosine in zip(windows, offsets, cosines, strict=True)
-        if cosine >= 0.4 * typical
-    ]
+    kept = [at for at, cosine in enumerate(cosines) if cosine >= 0.4 * typical]
+    crops = [_cut_at(windows[at], *offsets[at], width, height) for at in kept]
     mask = _find_mask(crops, check_stop)
     there = np.mean([crop.inside for crop in crops], axis=0)
     # Photographs of other sizes end a pixel earlier or later: that is no part in which they go on.
@@ -200,7 +199,7 @@ def lay_on_each_other(
     is_cut = float((mask & beyond).sum()) > MOST_CUT * float(mask.sum())
     halved, _ = Counter(crop.halved for crop in crops).most_common(1)[0]
     pictures, seen = [crop.rgb_u8 for crop in crops], [crop.seen for crop in crops]
-    return Laid(pictures, mask & (there > 0.5), is_cut, halved, seen)
+    return Laid(pictures, mask & (there > 0.5), is_cut, halved, seen, kept)
 
 
 def _checked(windows: Sequence[Window], check_stop: Callable[[], None]) -> Iterator[Window]:

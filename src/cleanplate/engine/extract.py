@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.groups import find_shared_marks
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.policy import choose_policy
 from cleanplate.engine.sharedmark import look_through, make_reader, say_none
 from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
-from cleanplate.engine.survey import SharedMark, find_shared_mark
+from cleanplate.engine.survey import SharedMark
 from cleanplate.errors import UsageError
 from cleanplate.images.discover import discover
 from cleanplate.marks.files import encode_mark
@@ -29,7 +30,7 @@ def extract_mark(
     *,
     stop: StopRequest | None = None,
 ) -> SharedMark | None:
-    """Write the mark that most of the photographs share to `output`, an RGBA PNG with straight alpha.
+    """Write the mark that the most photographs share to `output`, an RGBA PNG with straight alpha.
 
     Gives what was found, None where `stop` came first. Raises UsageError where no mark is shared, the inputs
     are not there, or `output` is there already and `settings.overwrite` is off.
@@ -55,13 +56,13 @@ def extract_mark(
             attempt=policy.attempt,
             is_stopping=lambda: stop.requested,
         )
-        shared = find_shared_mark(photo_set)
+        marks = find_shared_marks(photo_set)
     if stop.requested:
         return None
-    if shared is None:
+    if not marks:
         raise UsageError(say_none(len(found.sources)))
-    _store(encode_mark(shared.mark), target)
-    return shared
+    _store(encode_mark(marks[0].mark), target)
+    return marks[0]
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:

@@ -184,7 +184,7 @@ class _Run:
     def survey(
         self, found: Discovery, pipeline: Pipeline | None, memory: DeviceMemory | None, held: ExitStack
     ) -> tuple[_Run, Journal | None]:
-        """The run with the mark that its photographs share, and the journal where that had to be opened.
+        """The run with the marks that its photographs share, and the journal where that had to be opened.
 
         Not where the caller has brought a pipeline: what that does with a mark nobody here knows.
         Raises UsageError where a mark is required and none is shared.
@@ -214,13 +214,13 @@ class _Run:
                 policy.close()
         if told is None:
             return self, journal
-        if told.sha256 is not None:
+        for mark in told.marks:
             self.events.emit(
                 MarkShared(
-                    mark=str(keeper.path),
-                    looked_at=told.looked_at,
-                    sharing=told.sharing,
-                    sha256=told.sha256,
+                    mark=str(keeper.path(mark)),
+                    looked_at=mark.looked_at,
+                    sharing=mark.sharing,
+                    sha256=mark.sha256,
                     again=again,
                 )
             )

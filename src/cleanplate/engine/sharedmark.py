@@ -1,7 +1,8 @@
-"""The shared mark of an output folder: worked out once, kept with the run, used again by every later one.
+"""The shared marks of an output folder: worked out once, kept with the run, used again by every later one.
 
 shared-mark.png    the estimate, an RGBA picture that a person may look at and edit
-shared-mark.json   under which settings it was looked for, and on how many photographs
+shared-mark-2.png  another, of other photographs, and so on
+shared-mark.json   under which settings they were looked for, and on how many photographs
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from cleanplate.engine.groups import find_shared_marks
 from cleanplate.engine.leads import LEAST_SHARING
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.shares import MemoryShares
-from cleanplate.engine.survey import SharedMark, find_shared_mark
+from cleanplate.engine.survey import SharedMark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import CleanplateError, PhotoError, UsageError
 from cleanplate.images.discover import Source
@@ -26,27 +28,35 @@ from cleanplate.models.request import Attempt
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Detection, Photo
 
-MARK_FILE = "shared-mark.png"
+MARK_FILE, FURTHER_FILE = "shared-mark.png", "shared-mark-{}.png"
 RECORD_FILE = "shared-mark.json"
 #: Changes when a survey would come to another result.
-VERSION = 7
+VERSION = 8
 #: Photographs that the finder sees together.
 BATCH = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptMark:
+    """A mark that `sharing` of `looked_at` photographs share. file: its name; sha256: of that."""
+
+    file: str
+    looked_at: int
+    sharing: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Surveyed:
-    """What a survey came to. photographs: in the run; sharing: of `looked_at`, 0 where no mark is shared."""
+    """What a survey came to. photographs: in the run. marks: that of the most of them first."""
 
     key: str
     photographs: int
-    looked_at: int = 0
-    sharing: int = 0
-    sha256: str | None = None
+    marks: tuple[KeptMark, ...] = ()
 
 
 class MarkKeeper:
-    """Finds, keeps and finds again the shared mark of an output folder."""
+    """Finds, keeps and finds again the shared marks of an output folder."""
 
     def __init__(self, workspace: Workspace, settings: RepairSettings, sources: Sequence[Source]) -> None:
         self._folder = workspace.state
@@ -55,10 +65,9 @@ class MarkKeeper:
         self._sources = sources
         self._key = f"{VERSION}-{settings.model}-{settings.ocr}-{settings.max_megapixels}"
 
-    @property
-    def path(self) -> Path:
-        """Where the estimate is."""
-        return self._folder / MARK_FILE
+    def path(self, mark: KeptMark) -> Path:
+        """Where an estimate is."""
+        return self._folder / mark.file
 
     @property
     def is_worth_while(self) -> bool:
@@ -68,19 +77,21 @@ class MarkKeeper:
     def recall(self) -> Surveyed | None:
         """What an earlier run of the same kind came to; None where the photographs are to be looked at again.
 
-        A mark that was found stays the mark, also when photographs are added; that there was none is only
+        Marks that were found stay the marks, also when photographs are added; that there was none is only
         true of as many photographs.
         """
         try:
-            told = Surveyed(**json.loads((self._folder / RECORD_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            kept = json.loads((self._folder / RECORD_FILE).read_text(encoding="utf-8"))
+            told = Surveyed(**{**kept, "marks": tuple(KeptMark(**mark) for mark in kept["marks"])})
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         if told.key != self._key:
             return None
-        if told.sha256 is None:
+        if not told.marks:
             return told if told.photographs == len(self._sources) else None
         try:
-            read_mark(self.path)
+            for mark in told.marks:
+                read_mark(self.path(mark))
         except UsageError:
             return None  # gone, or damaged by an edit
         return told
@@ -104,34 +115,34 @@ class MarkKeeper:
             attempt=attempt,
             is_stopping=is_stopping,
         )
-        found = find_shared_mark(photo_set)
+        found = find_shared_marks(photo_set)
         return None if is_stopping() else self._keep(found)
 
     def apply(self, told: Surveyed) -> RepairSettings:
         """The settings of the run itself. Raises UsageError where a mark is required and there is none."""
-        if told.sha256 is not None:
-            return replace(self._settings, mark=(str(self.path),))
+        if told.marks:
+            return replace(self._settings, mark=tuple(str(self.path(mark)) for mark in told.marks))
         if self._settings.shared_mark == "require":
             raise UsageError(say_none(len(self._sources)))
         return self._settings
 
-    def _keep(self, found: SharedMark | None) -> Surveyed:
-        """Raises UsageError where it cannot be written."""
-        told = Surveyed(key=self._key, photographs=len(self._sources))
+    def _keep(self, found: Sequence[SharedMark]) -> Surveyed:
+        """Raises UsageError where they cannot be written."""
+        kept = []
         try:
-            if found is not None:
-                data = encode_mark(found.mark)
-                told = replace(
-                    told,
-                    looked_at=found.looked_at,
-                    sharing=found.sharing,
-                    sha256=hashlib.sha256(data).hexdigest(),
+            for at, shared in enumerate(found):
+                data = encode_mark(shared.mark)
+                name = MARK_FILE if at == 0 else FURTHER_FILE.format(at + 1)
+                sha256 = hashlib.sha256(data).hexdigest()
+                kept.append(
+                    KeptMark(file=name, looked_at=shared.looked_at, sharing=shared.sharing, sha256=sha256)
                 )
-                self._commit(data, self.path)
+                self._commit(data, self._folder / name)
+            told = Surveyed(key=self._key, photographs=len(self._sources), marks=tuple(kept))
             self._commit(f"{json.dumps(asdict(told))}\n".encode(), self._folder / RECORD_FILE)
         except OSError as exc:
             raise UsageError(
-                f"{self.path}: the shared mark cannot be kept ({exc.strerror or exc}); "
+                f"{self._folder / MARK_FILE}: the shared mark cannot be kept ({exc.strerror or exc}); "
                 "make room on the disk, or give --shared-mark off"
             ) from exc
         return told
@@ -145,7 +156,7 @@ def say_none(count: int) -> str:
             "give more of them, or give 'repair' the mark with --mark FILE.png"
         )
     return (
-        f"no mark was found that most of the {count} photographs share; 'repair' takes one with "
+        f"no mark was found that enough of the {count} photographs share; 'repair' takes one with "
         "--mark FILE.png, and goes photograph by photograph with --shared-mark auto"
     )
 

@@ -25,6 +25,7 @@ from cleanplate.detect.gather import (
     lay_on_each_other,
     resize_window,
 )
+from cleanplate.detect.resemble import find_alike_pieces
 from cleanplate.engine.leads import (
     FIRST_LOOK,
     LEAST_SHARE,
@@ -66,11 +67,15 @@ SEEN_EDGE_PX = 4
 
 @dataclass(frozen=True, eq=False)
 class SharedMark:
-    """A mark that photographs share. looked_at: photographs; sharing: those of them that carry it."""
+    """A mark that photographs share. looked_at: photographs; sharing: those of them that carry it.
+
+    without: those of them that do not show its outline.
+    """
 
     mark: Mark
     looked_at: int
     sharing: int
+    without: tuple[Path, ...] = ()
 
 
 def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
@@ -79,12 +84,13 @@ def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
     The finder is asked about photographs again where no mark is shared (`Photo.asked_again`).
     """
     try:
-        return _find_shared_mark(photo_set)
+        return search(photo_set)
     except StoppedError:
         return None
 
 
-def _find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
+def search(photo_set: PhotoSet) -> SharedMark | None:
+    """The same, but raises StoppedError."""
     if len(photo_set.paths) < LEAST_SHARING:
         return None
     readable, sample = read_sample(photo_set)
@@ -102,6 +108,7 @@ def _follow(lead: Lead, photo_set: PhotoSet) -> SharedMark | None:
     pieces = _Gatherer(photo_set, lead).gather_all()
     if pieces is None or pieces.is_cut or _goes_on(pieces.mask):
         return None  # what is left of a mark that goes on is seen more than all of it
+    pieces = pieces.of_one_mark()
     mark = estimate_mark(pieces.crops, pieces.mask, pieces.halved, photo_set)
     for _ in range(0 if mark is None or lead.scaled is None else REALIGNED):
         assert mark is not None  # the range is empty then
@@ -116,7 +123,7 @@ def _follow(lead: Lead, photo_set: PhotoSet) -> SharedMark | None:
         corners = spread_evenly(pieces.seen, FIRST_LOOK)
         seen = [(x + left, y + top, width, height) for x, y, width, height in corners]
         trimmed = replace(trimmed, place=choose_place(seen, trimmed.alpha.shape[::-1]))
-    return SharedMark(trimmed, pieces.looked_at, len(pieces.crops))
+    return SharedMark(trimmed, pieces.looked_at, len(pieces.crops), pieces.without)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +131,8 @@ class _Pieces:
     """Aligned crops, where the mark may lie in them, and how many photographs were looked at.
 
     is_cut: whether many photographs carry more of it than is to be seen here. halved: how most of their files
-    hold colours. seen: where each crop is on its photograph (`detect/gather.Seen`).
+    hold colours. seen: where each crop is on its photograph (`detect/gather.Seen`). paths: of the crops.
+    without: photographs that do not show the outline.
     """
 
     crops: list[NDArray[np.uint8]]
@@ -133,6 +141,22 @@ class _Pieces:
     is_cut: bool
     halved: tuple[bool, bool]
     seen: list[Seen]
+    paths: list[Path]
+    without: tuple[Path, ...]
+
+    def of_one_mark(self) -> _Pieces:
+        """Those that carry the mark that the most of them carry: another one may lie at the same place."""
+        box = Box.around(self.mask)
+        assert box is not None  # there is a mark
+        kept = find_alike_pieces(self.crops, box, LEAST_SHARING)
+        left = [path for at, path in enumerate(self.paths) if at not in set(kept)]
+        return replace(
+            self,
+            crops=[self.crops[at] for at in kept],
+            seen=[self.seen[at] for at in kept],
+            paths=[self.paths[at] for at in kept],
+            without=(*self.without, *left),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +271,8 @@ class _Gatherer:
 
     def _gather(self, paths: Sequence[Path]) -> _Pieces | None:
         windows: list[Window] = []
+        shown: list[Path] = []
+        without: list[Path] = []
         looked_at, reach_px = 0, 0
         for path in paths:
             if windows and len(windows) >= count_most_pieces(windows[0].inside.size):
@@ -260,9 +286,11 @@ class _Gatherer:
             self.largest_px = max(self.largest_px, round(half_px))
             place = self.lead.locate(shrink(photo.rgb_u8, by))
             if place is None:
+                without.append(path)
                 continue
             reach_px = int(np.ceil(2 * self.lead.own_px)) + 2
             windows.append(self._cut(photo, place, by, reach_px))
+            shown.append(path)
         if len(windows) < max(LEAST_SHARING, LEAST_SHARE * looked_at):
             return None
         manner, whole = self.lead.manner, self.lead.scaled is None
@@ -271,7 +299,10 @@ class _Gatherer:
         )
         if len(laid.crops) < LEAST_SHARING:
             return None
-        return _Pieces(laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved, laid.seen)
+        paths = [shown[at] for at in laid.kept]
+        return _Pieces(
+            laid.crops, laid.mask, looked_at, laid.is_cut, laid.halved, laid.seen, paths, tuple(without)
+        )
 
     def _cut(self, photo: Photo, place: Place, by: float, reach_px: int) -> Window:
         """The piece round an outline. by: what the photograph was scaled by to find it."""

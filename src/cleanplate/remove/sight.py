@@ -80,10 +80,29 @@ class Sight:
     @cached_property
     def unmarked(self) -> float:
         """What `rate` says where there is no mark."""
-        return self._sum([self._step(plane) for plane in self.plain], 2.0, 1.0)
+        return float(self._unmarked_costs.sum())
 
     def rate(self, factor: float) -> float:
         """The negative log-likelihood of the photograph behind, up to a constant."""
+        return float(self._rate_pairs(factor).sum())
+
+    def rate_parts(self, factor: float, count: int) -> FloatArray:
+        """(count,): what speaks for the mark in each part of it, in nats a pair, along its longer side.
+
+        Parts have as many pairs each.
+        """
+        height, width = self.alpha.shape
+        first = self._pairs[0]
+        order = np.argsort(first % width if width >= height else first // width, kind="stable")
+        gained = (self._unmarked_costs - self._rate_pairs(factor))[order]
+        return np.array([part.mean() for part in np.array_split(gained, count)], np.float32)
+
+    @cached_property
+    def _unmarked_costs(self) -> FloatArray:
+        return self._cost([self._step(plane) for plane in self.plain], 2.0, 1.0)
+
+    def _rate_pairs(self, factor: float) -> FloatArray:
+        """(n,): what each pair adds to `rate`."""
         factor = min(factor, MOST_OPACITY / max(1e-6, float(self.alpha.max()))) if factor > 1 else factor
         growth = _grow(self.alpha, factor)
         stored = growth if self.stored is self.alpha else _grow(self.stored, factor)
@@ -95,7 +114,7 @@ class Sight:
             steps.append(self._step(_soften(behind)))
         mean = growth if stored is growth else np.exp(np.log(growth * stored * stored) / CHANNELS)
         one, other = self._look_at(_soften(mean))
-        return self._sum(steps, one * one + other * other, one * other)
+        return self._cost(steps, one * one + other * other, one * other)
 
     def _look_at(self, plane: FloatArray) -> FloatArray:
         return plane.ravel()[self._pairs]
@@ -104,15 +123,15 @@ class Sight:
         one, other = self._look_at(plane)
         return np.asarray(other - one, np.float32)
 
-    def _sum(
+    def _cost(
         self, steps: list[FloatArray], squares: FloatArray | float, product: FloatArray | float
-    ) -> float:
+    ) -> FloatArray:
         """Of all pairs, from their steps (luma and colour differences) and what they grew by."""
         noisy = self._spread + np.float32(NOISE**2) * squares
         squared = np.square(np.tensordot(TO_RGB, np.stack(steps), 1)).sum(axis=0)
         spread = FREEDOM * noisy + squared
         cost = FREEDOM / 2 * np.log(spread / noisy) + CHANNELS / 2 * np.log(spread / product)
-        return float(cost.sum())
+        return np.asarray(cost, np.float32)
 
 
 def _soften(plane: FloatArray) -> FloatArray:

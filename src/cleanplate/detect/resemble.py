@@ -1,0 +1,180 @@
+"""Which of the things that a finder has seen on many photographs look alike: photographs with the same mark.
+
+What stays the same on most photographs is seen without a finder (`consistent`). Where a folder has several
+marks, each on a few, it is not: then one sighting after the other is laid on all others. Pure: arrays in,
+groups out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.detect.consistent import find_outline
+from cleanplate.detect.gather import GREY
+from cleanplate.detect.outlines import COLOURS, Manner, correlate, draw_field
+from cleanplate.structures import Box, FloatArray
+
+#: Sightings that are laid on all others, the surest first.
+MOST_TEMPLATES = 32
+#: So much round a box belongs to what is laid on others; round it, so much more is kept to be laid on: a part
+#: of its edges, since a finder may see a part of the mark only, and so many pixels.
+TEMPLATE_MARGIN_PX = 4
+KEPT_SHARE, KEPT_PX = 0.6, 24
+#: One lies on another where the cosine of their outlines is at least so much. Source: a folder of 90
+#: photographs with marks of their own, three on nine each or more: 0.42 to 0.5 tell them, 0.3 does not.
+LEAST_ALIKE = 0.42
+#: What a group has in common is an outline where its mean length is so much, squared: flat pieces are alike.
+#: Source: there 0.19 to 0.67 of marks, 0.05 of what was none.
+LEAST_LENGTH_SQUARED = 0.1
+#: Groups of pieces that lie on each other carry one mark where the cosine of their outlines is higher.
+SAME_OUTLINE = 0.6
+#: Larger boxes than this are no marks at one place.
+MOST_PIXELS = 400_000
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """What a finder saw. at: the number of the photograph; score: of its finding.
+
+    around: (h, w, 3) uint8, the photograph round it, and box: where it is in that.
+    """
+
+    at: int
+    score: float
+    around: NDArray[np.uint8]
+    box: Box
+
+
+def cut_sighting(at: int, score: float, photo_u8: NDArray[np.uint8], box: Box) -> Sighting | None:
+    """What a finder saw in a box of a photograph, (H, W, 3) uint8; None where that is too large.
+
+    >>> cut_sighting(0, 0.9, np.zeros((50, 90, 3), np.uint8), Box(60, 30, 80, 40)).around.shape
+    (50, 66, 3)
+    """
+    margin = KEPT_PX + round(KEPT_SHARE * min(box.width, box.height))
+    around = box.grown(margin, photo_u8.shape[1], photo_u8.shape[0])
+    if around.area > MOST_PIXELS:
+        return None
+    piece = np.ascontiguousarray(photo_u8[around.slices])
+    return Sighting(at, score, piece, box.moved(-around.left, -around.top))
+
+
+def group_alike(sightings: Sequence[Sighting], fewest: int) -> list[list[int]]:
+    """The numbers of photographs on which the same was seen, group by group, the largest first.
+
+    fewest: photographs to a group. No sighting is in two groups, a photograph with two sightings may be.
+    Outlines are compared in grey, then those that are left in colours.
+    """
+    left = sorted(sightings, key=lambda sighting: -sighting.score)
+    groups: list[list[int]] = []
+    for manner in (GREY, *COLOURS):
+        found = _group([_Drawn.of(sighting, manner) for sighting in left], fewest)
+        groups += [group.photographs for group in found]
+        grouped = {one.sighting for group in found for one in group.members}
+        left = [sighting for sighting in left if sighting not in grouped]
+    return sorted(groups, key=len, reverse=True)
+
+
+def find_alike_pieces(pieces_u8: Sequence[NDArray[np.uint8]], where: Box, fewest: int) -> list[int]:
+    """The numbers of those pieces that carry the mark that the most of them carry: all, where it is one mark.
+
+    pieces_u8: (h, w, 3) uint8, of one size, which lie on each other. where: the mark is in them. fewest:
+    pieces that make another mark.
+    """
+    drawn = [_Drawn.of(Sighting(at, 1.0, piece, where), GREY) for at, piece in enumerate(pieces_u8)]
+    groups = sorted(_group(drawn, fewest), key=lambda group: -len(group.members))
+    marks = groups[:1]
+    for group in groups[1:]:
+        if all(_agree(group.common, mark.common) < SAME_OUTLINE for mark in marks):
+            marks.append(group)
+    if len(marks) < 2:
+        return list(range(len(drawn)))
+    fields = [one.cut_template() for one in drawn]
+    nearest = [int(np.argmax([_agree(field, mark.common) for mark in marks])) for field in fields]
+    return [at for at, mark in enumerate(nearest) if mark == 0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A sighting and its outlines, (h, w, 2)."""
+
+    sighting: Sighting
+    field: FloatArray
+
+    @classmethod
+    def of(cls, sighting: Sighting, manner: Manner) -> _Drawn:
+        """The sighting with its outlines as they are drawn in a manner."""
+        return cls(sighting, draw_field(sighting.around.astype(np.float32) / np.float32(255), manner))
+
+    def cut_template(self) -> FloatArray:
+        """What of the field was seen."""
+        height, width = self.field.shape[:2]
+        where = self.sighting.box.grown(TEMPLATE_MARGIN_PX, width, height)
+        return np.ascontiguousarray(self.field[where.slices])
+
+    def find(self, outline: FloatArray) -> FloatArray | None:
+        """The part of the field under an outline (h, w, 2), where that agrees; None where it does nowhere."""
+        height, width = outline.shape[:2]
+        if height > self.field.shape[0] or width > self.field.shape[1]:
+            return None
+        cosine = correlate(self.field, outline)
+        row, column = (int(i) for i in np.unravel_index(int(cosine.argmax()), cosine.shape))
+        if cosine[row, column] < LEAST_ALIKE:
+            return None
+        return self.field[row : row + height, column : column + width]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Sightings of one mark, and the outline that they have in common, (h, w, 2)."""
+
+    members: list[_Drawn]
+    common: FloatArray
+
+    @property
+    def photographs(self) -> list[int]:
+        """The numbers of the photographs, each once."""
+        return sorted({member.sighting.at for member in self.members})
+
+
+def _group(drawn: Sequence[_Drawn], fewest: int) -> list[_Group]:
+    """Groups of so many photographs at least; the first ones are laid on all others."""
+    groups, left = [], list(drawn)
+    for template in drawn[:MOST_TEMPLATES]:
+        group = _find_group(template, left, fewest) if template in left else None
+        if group is not None:
+            groups.append(group)
+            left = [one for one in left if one not in group.members]
+    return groups
+
+
+def _find_group(template: _Drawn, others: Sequence[_Drawn], fewest: int) -> _Group | None:
+    """Those on which the template's outline lies, made sure by what they have in common."""
+    found = dict(_lay(template.cut_template(), others))
+    if len({member.sighting.at for member in found}) < fewest:
+        return None
+    pieces = list(found.values())
+    shared = find_outline(pieces)
+    if not shared.any():
+        return None
+    common = np.where(shared[..., None], np.mean(pieces, axis=0), 0).astype(np.float32)
+    if float((common[shared] ** 2).sum(axis=1).mean()) < LEAST_LENGTH_SQUARED:
+        return None
+    group = _Group([member for member, _ in _lay(common, others)], common)
+    return group if len(group.photographs) >= fewest else None
+
+
+def _agree(one: FloatArray, other: FloatArray) -> float:
+    """The cosine of two fields of one size."""
+    return float((one * other).sum() / max(1e-6, float(np.sqrt((one**2).sum() * (other**2).sum()))))
+
+
+def _lay(outline: FloatArray, drawn: Sequence[_Drawn]) -> Iterator[tuple[_Drawn, FloatArray]]:
+    for one in drawn:
+        piece = one.find(outline)
+        if piece is not None:
+            yield one, piece
