@@ -97,6 +97,16 @@ class Box:
         """
         return Box(self.left + right_px, self.top + down_px, self.right + right_px, self.bottom + down_px)
 
+    def scaled(self, by: float) -> Box:
+        """The box on a photograph that was scaled, of at least one pixel.
+
+        >>> Box(10, 20, 31, 41).scaled(0.5)
+        Box(left=5, top=10, right=16, bottom=20)
+        """
+        left, top = int(self.left * by), int(self.top * by)
+        right, bottom = round(self.right * by), round(self.bottom * by)
+        return Box(left, top, max(left + 1, right), max(top + 1, bottom))
+
     def union(self, other: Box) -> Box:
         """The smallest box that holds both."""
         return Box(

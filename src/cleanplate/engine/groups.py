@@ -7,7 +7,7 @@ carry it: photographs on which it sees the same are a group, and each group is s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 
 from cleanplate.detect.consistent import WORKING_PX, shrink
 from cleanplate.detect.resemble import Sighting, cut_sighting, group_alike
-from cleanplate.engine.leads import FIRST_LOOK, LEAST_SHARING, LOOK_TOGETHER, shrink_box, spread_evenly
+from cleanplate.engine.leads import FIRST_LOOK, LEAST_SHARING, LOOK_TOGETHER, spread_evenly
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.stop import StoppedError
 from cleanplate.engine.survey import SharedMark, search
@@ -64,15 +64,29 @@ def _list_groups(photo_set: PhotoSet) -> Iterator[list[Path]]:
     if len(photo_set.paths) < LEAST_SHARING:
         return
     looked_at = _order(photo_set.paths)
-    sightings: list[Sighting] = []
+    sightings: list[_Scaled] = []
     for start in range(0, len(looked_at), LOOK_TOGETHER):
-        seen_on = {sighting.at for sighting in sightings}
+        seen_on = {scaled.sighting.at for scaled in sightings}
         if start >= FIRST_LOOK and len(seen_on) < FEWEST_SEEN:
             return
         sightings += _look_at(photo_set, looked_at, start)
-    for group in group_alike(sightings, LEAST_SHARING)[:MOST_GROUPS]:
+    least = min((scaled.by for scaled in sightings), default=1.0)
+    alike = group_alike([scaled.to(least) for scaled in sightings], LEAST_SHARING)
+    for group in alike[:MOST_GROUPS]:
         photo_set.check_stop()
         yield [looked_at[at] for at in group]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """What the finder saw on a photograph that was scaled. by: its edges, of their own length."""
+
+    sighting: Sighting
+    by: float
+
+    def to(self, by: float) -> Sighting:
+        """The same where photographs are scaled by no more than this one."""
+        return self.sighting.scaled(by / self.by)
 
 
 def _order(paths: Sequence[Path]) -> list[Path]:
@@ -82,27 +96,27 @@ def _order(paths: Sequence[Path]) -> list[Path]:
     return first + spread_evenly([path for path in paths if path not in taken], MOST_LOOKED_AT - len(first))
 
 
-def _look_at(photo_set: PhotoSet, paths: Sequence[Path], start: int) -> list[Sighting]:
-    """What the finder sees on the next few photographs, at the size in which photographs are compared."""
+def _look_at(photo_set: PhotoSet, paths: Sequence[Path], start: int) -> list[_Scaled]:
+    """What the finder sees on the next few photographs, none of them longer than they are compared."""
     ats = range(start, min(start + LOOK_TOGETHER, len(paths)))
     read = [(at, photo_set.read(paths[at])) for at in ats]
     there = [(at, replace(photo, asked_again=True)) for at, photo in read if photo is not None]
     found = photo_set.find([photo for _, photo in there]) if there else []
     return [
-        sighting
+        scaled
         for (at, photo), detection in zip(there, found, strict=True)
         if detection is not None
-        for sighting in _cut_all(at, photo, detection)
+        for scaled in _cut_all(at, photo, detection)
     ]
 
 
-def _cut_all(at: int, photo: Photo, detection: Detection) -> Iterator[Sighting]:
+def _cut_all(at: int, photo: Photo, detection: Detection) -> Iterator[_Scaled]:
     by = min(1.0, WORKING_PX / max(photo.width, photo.height))
     small = shrink(photo.rgb_u8, by)
     for box in detection.boxes[:BOXES]:
-        sighting = cut_sighting(at, detection.score, small, shrink_box(box, by))
+        sighting = cut_sighting(at, detection.score, small, box.scaled(by))
         if sighting is not None:
-            yield sighting
+            yield _Scaled(sighting, by)
 
 
 def _are_same(one: Mark, other: Mark) -> bool:

@@ -222,7 +222,7 @@ def _gather_templates(
         if most >= 0.7 * len(fields):
             break
         height, width = fields[at].shape[:2]
-        template = fields[at][shrink_box(box, wanted).grown(TEMPLATE_MARGIN_PX, width, height).slices]
+        template = fields[at][box.scaled(wanted).grown(TEMPLATE_MARGIN_PX, width, height).slices]
         outline, places = gather_around(fields, np.ascontiguousarray(template))
         count = sum(place is not None for place in places)
         if count > most:
@@ -237,13 +237,3 @@ def _choose_own_px(lead: Lead, sizes: Sequence[tuple[int, int]]) -> float:
         return 1 / lead.wanted
     own = sorted(1 / lead.factor(*size) for size in sizes)
     return max(own[len(own) // 2], min(SHARPER * own[-1], own[0] / SMALLEST_SCALE))
-
-
-def shrink_box(box: Box, by: float) -> Box:
-    """A box on a photograph that was scaled.
-
-    >>> shrink_box(Box(10, 20, 31, 41), 0.5)
-    Box(left=5, top=10, right=16, bottom=20)
-    """
-    left, top = int(box.left * by), int(box.top * by)
-    return Box(left, top, max(left + 1, round(box.right * by)), max(top + 1, round(box.bottom * by)))

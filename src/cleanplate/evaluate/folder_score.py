@@ -97,7 +97,7 @@ def score_folder(
         if photo.placement is None:
             touched += not np.array_equal(marked, result)
             continue
-        rows.append(_score_photo(photo, drawn.mark, marked, result, place / "single" / photo.path.name))
+        rows.append(score_photo(photo, drawn.mark, marked, result, place / "single" / photo.path.name))
     table = np.array(rows)
     kept = place / "shared" / ".cleanplate" / MARK_FILE
     return FolderScore(
@@ -118,7 +118,7 @@ def score_folder(
     )
 
 
-def _score_photo(
+def score_photo(
     photo: FolderPhoto, mark: Mark, marked: NDArray[np.uint8], result: NDArray[np.uint8], single: Path
 ) -> list[float]:
     """Decibels inside the mark, in the order of WAYS."""
