@@ -114,7 +114,7 @@ def _read_head(data: bytes, at: int) -> tuple[list[Segment], int]:
         at = start
         if marker in _BARE:
             continue
-        if marker in (SOI, EOI, 0x00):
+        if marker in (SOI, EOI):
             raise ValueError("there is no picture in it")
         length = int.from_bytes(data[at : at + 2], "big")
         if length < 2 or at + length > len(data):
@@ -124,16 +124,16 @@ def _read_head(data: bytes, at: int) -> tuple[list[Segment], int]:
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    """The marker at `at`, fill bytes skipped, and where its segment starts."""
-    if at + 2 > len(data):
-        raise ValueError("it is cut off before its first scan")
-    if data[at] != 0xFF:
-        raise ValueError("its segments are damaged")
-    while at < len(data) and data[at] == 0xFF:
-        at += 1
-    if at >= len(data):
-        raise ValueError("it is cut off before its first scan")
-    return data[at], at + 1
+    """The next marker, and where its segment starts. What fills, or belongs to no segment, is skipped, as
+    decoders skip it: some programs leave a byte too many behind their own segment."""
+    while True:
+        at = data.find(b"\xff", at)
+        while 0 <= at < len(data) and data[at] == 0xFF:
+            at += 1
+        if not 0 <= at < len(data):
+            raise ValueError("it is cut off before its first scan")
+        if data[at] != 0x00:
+            return data[at], at + 1
 
 
 def _end_of_scans(data: bytes, at: int) -> int:

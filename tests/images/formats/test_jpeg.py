@@ -123,6 +123,18 @@ def test_every_metadata_segment_survives_byte_for_byte(tmp_path: Path) -> None:
     assert photo.container.metadata.only_here == ("extended XMP",)
 
 
+@pytest.mark.parametrize("stray", [b"?", b"\0\0", b"?\xff\0?"])
+def test_stray_bytes_between_segments_are_passed_over_as_decoders_do(stray: bytes, tmp_path: Path) -> None:
+    """Some programs leave them behind their own segment; every viewer shows such a file."""
+    segment = Segment(0xEC, b"Ducky\0\1\0\4\0\0\0\x64\0\0")
+    plain = pictures.saved(pictures.picture(), "JPEG", quality=90)
+    data = plain[:2] + segment.to_bytes() + stray + plain[2:]
+    result, _ = store(tmp_path, data)
+    assert read_segments(result).metadata == read_segments(data).metadata
+    assert segment in read_segments(result).metadata
+    assert is_green(Image.open(io.BytesIO(result)))
+
+
 def test_content_credentials_are_kept_and_named(tmp_path: Path) -> None:
     manifest = Segment(segments.APP11, b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0\x18jumdc2pa\0\x11\0\x10\x80\0")
     result, report = store(tmp_path, with_segments(pictures.saved(pictures.picture(), "JPEG"), manifest))
