@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.detect.resemble import MOST_PIXELS, Sighting, cut_sighting, group_alike
+from cleanplate.detect import resemble
+from cleanplate.detect.resemble import (
+    MOST_PIXELS,
+    Sighting,
+    cut_sighting,
+    find_alike_pieces,
+    group_alike,
+)
 from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.structures import Box, Mark
 from tests.engine.sharing import SIZE, cut_photograph, draw_mark
@@ -68,3 +75,32 @@ def test_a_photograph_with_two_marks_is_in_two_groups() -> None:
 def test_what_covers_too_much_is_not_compared() -> None:
     side = int(MOST_PIXELS**0.5) + 1
     assert cut_sighting(0, 0.9, np.zeros((side, side, 3), np.uint8), Box(0, 0, side, side)) is None
+
+
+@pytest.mark.parametrize("compared_px", [100_000, 20_000])
+def test_pieces_with_another_mark_at_the_same_place_are_told_apart(
+    compared_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that were not compared, and on smaller pieces."""
+    monkeypatch.setattr(resemble, "MOST_COMPARED", 16)
+    monkeypatch.setattr(resemble, "COMPARED_PX", compared_px)
+    one, other = draw_mark(), draw_mark(text="Foto Krug")
+    marks = [one, one, other] * 10
+    pieces = []
+    for at, mark in enumerate(marks):
+        marked, _, _ = composite(cut_photograph(at), [PlacedMark(mark, 90, 120)])
+        pieces.append(np.rint(np.clip(marked, 0, 1) * 255).astype(np.uint8))
+    height, width = one.alpha.shape
+    where = Box(90, 120, 90 + width, 120 + height)
+    kept = find_alike_pieces(pieces, where, 4)
+    assert {at for at in kept if marks[at] is other} == set()
+    assert len(kept) >= 18
+    ones = [piece for piece, mark in zip(pieces, marks, strict=True) if mark is one]
+    assert find_alike_pieces(ones, where, 4) == list(range(len(ones)))
+
+
+def test_many_large_sightings_are_compared_in_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resemble, "MOST_TOGETHER", 60_000)
+    sightings = [see(at, draw_mark()) for at in range(8)]
+    assert sum(sighting.around[..., 0].size for sighting in sightings) > 90_000
+    assert group_alike(sightings, 6) == [list(range(8))]

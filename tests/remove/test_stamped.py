@@ -99,6 +99,15 @@ def test_a_mark_is_there_as_a_whole_or_not_at_all() -> None:
     assert not fits[1].is_there
 
 
+def test_a_mark_of_a_few_pixels_has_fewer_parts() -> None:
+    dot = np.zeros((5, 5), np.float32)
+    dot[2, 2] = 0.5
+    mark = Mark(dot, np.ones((5, 5, 3), np.float32))
+    fit = fit_mark(_put(mark, Placement(60, 70)), mark, Placement(60, 70))
+    assert fit is not None
+    assert np.isfinite(fit.weakest)
+
+
 def test_of_an_estimated_mark_an_unusual_opacity_is_hardly_believed() -> None:
     there = scale_opacity(_mark(), 0.5)
     marked = _put(there, Placement(60, 70))

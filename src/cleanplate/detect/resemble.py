@@ -37,10 +37,13 @@ LEAST_ALIKE = 0.42
 #: They share what has this part of their fields' square; and the squares of that add up to so much, or it is
 #: next to nothing. Source: 28 to 1086 of the six marks, 5 of what was none.
 LEAST_COHERENT, LEAST_OUTLINE = 0.35, 20.0
-#: Groups of pieces that lie on each other carry one mark where the cosine of their outlines is higher.
-SAME_OUTLINE = 0.6
-#: Larger boxes than this are no marks at one place.
-MOST_PIXELS = 400_000
+#: Two parts of the pieces that lie on each other carry one mark where the cosine of their outlines is higher.
+#: Pieces are parted from so many starts, in so many rounds.
+SAME_OUTLINE, STARTS, SPLITTINGS = 0.6, 6, 4
+#: So many pieces are compared, and so many pixels of each; the others are only told which mark is theirs.
+MOST_COMPARED, COMPARED_PX = 48, 100_000
+#: Larger boxes than this are no marks at one place; all together are scaled to no more than that.
+MOST_PIXELS, MOST_TOGETHER = 400_000, 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,9 @@ def group_alike(sightings: Sequence[Sighting], fewest: int) -> list[list[int]]:
     fewest: photographs to a group. No sighting is in two groups, a photograph with two sightings may be.
     Outlines are compared in grey, then those that are left in colours.
     """
-    left = sorted(sightings, key=lambda sighting: -sighting.score)
+    pixels = sum(sighting.around[..., 0].size for sighting in sightings)
+    by = min(1.0, float(np.sqrt(MOST_TOGETHER / max(1, pixels))))
+    left = sorted((sighting.scaled(by) for sighting in sightings), key=lambda sighting: -sighting.score)
     groups: list[list[int]] = []
     for manner in (GREY, *COLOURED):
         found = _group([_Drawn.of(sighting, manner) for sighting in left], fewest)
@@ -96,17 +101,40 @@ def find_alike_pieces(pieces_u8: Sequence[NDArray[np.uint8]], where: Box, fewest
     pieces_u8: (h, w, 3) uint8, of one size, which lie on each other. where: the mark is in them. fewest:
     pieces that make another mark.
     """
-    drawn = [_Drawn.of(Sighting(at, 1.0, piece, where), GREY) for at, piece in enumerate(pieces_u8)]
-    groups = sorted(_group(drawn, fewest), key=lambda group: -len(group.members))
-    marks = groups[:1]
-    for group in groups[1:]:
-        if all(_agree(group.common, mark.common) < SAME_OUTLINE for mark in marks):
-            marks.append(group)
-    if len(marks) < 2:
-        return list(range(len(drawn)))
-    fields = [one.cut_template() for one in drawn]
-    nearest = [int(np.argmax([_agree(field, mark.common) for mark in marks])) for field in fields]
-    return [at for at, mark in enumerate(nearest) if mark == 0]
+    by = min(1.0, float(np.sqrt(COMPARED_PX / pieces_u8[0][..., 0].size)))
+    fields = [
+        _Drawn.of(Sighting(at, 1.0, piece, where).scaled(by), GREY).cut_template()
+        for at, piece in enumerate(pieces_u8)
+    ]
+    compared = fields[:: -(-len(fields) // MOST_COMPARED)]
+    apart = [_split(compared, start, fewest) for start in compared[:: -(-len(compared) // STARTS)]]
+    marks = min((two for two in apart if two is not None), key=lambda two: _agree(*two), default=None)
+    if marks is None or _agree(*marks) >= SAME_OUTLINE:
+        return list(range(len(fields)))
+    halves: tuple[list[int], list[int]] = ([], [])
+    for at, field in enumerate(fields):
+        halves[_choose_nearer(field, marks)].append(at)
+    return max(halves, key=len)
+
+
+def _split(
+    fields: Sequence[FloatArray], start: FloatArray, fewest: int
+) -> tuple[FloatArray, FloatArray] | None:
+    """What two parts of the fields have in common each, beginning with one and that which is least like it;
+    None where one of the parts is no mark."""
+    marks = (start, min(fields, key=lambda field: _agree(field, start)))
+    for _ in range(SPLITTINGS):
+        parts: tuple[list[FloatArray], list[FloatArray]] = ([], [])
+        for field in fields:
+            parts[_choose_nearer(field, marks)].append(field)
+        if min(len(part) for part in parts) < fewest:
+            return None
+        marks = (_join(parts[0]), _join(parts[1]))
+    return marks if min(float((mark**2).sum()) for mark in marks) >= LEAST_OUTLINE else None
+
+
+def _choose_nearer(field: FloatArray, marks: tuple[FloatArray, FloatArray]) -> int:
+    return int(_agree(field, marks[1]) > _agree(field, marks[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ def _find_all(photo_set: PhotoSet) -> tuple[SharedMark, ...]:
             marks.append(replace(found, looked_at=min(MOST_LOOKED_AT, len(others.paths))))
         if len(marks) == MOST_MARKS:
             break
-    return tuple(marks)
+    return tuple(sorted(marks, key=lambda shared: -shared.sharing))
 
 
 def _list_groups(photo_set: PhotoSet) -> Iterator[list[Path]]:

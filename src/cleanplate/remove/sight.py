@@ -89,13 +89,13 @@ class Sight:
     def rate_parts(self, factor: float, count: int) -> FloatArray:
         """(count,): what speaks for the mark in each part of it, in nats a pair, along its longer side.
 
-        Parts have as many pairs each.
+        Parts have as many pairs each; there are no more parts than pairs.
         """
         height, width = self.alpha.shape
         first = self._pairs[0]
         order = np.argsort(first % width if width >= height else first // width, kind="stable")
         gained = (self._unmarked_costs - self._rate_pairs(factor))[order]
-        return np.array([part.mean() for part in np.array_split(gained, count)], np.float32)
+        return np.array([part.mean() for part in np.array_split(gained, min(count, self.count))], np.float32)
 
     @cached_property
     def _unmarked_costs(self) -> FloatArray:
