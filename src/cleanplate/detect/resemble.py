@@ -67,7 +67,7 @@ def cut_sighting(at: int, score: float, photo_u8: NDArray[np.uint8], box: Box) -
     """What a finder saw in a box of a photograph, (H, W, 3) uint8; None where that is too large.
 
     >>> cut_sighting(0, 0.9, np.zeros((50, 90, 3), np.uint8), Box(60, 30, 80, 40)).around.shape
-    (50, 66, 3)
+    (50, 60, 3)
     """
     margin = KEPT_PX + round(KEPT_SHARE * min(box.width, box.height))
     around = box.grown(margin, photo_u8.shape[1], photo_u8.shape[0])
