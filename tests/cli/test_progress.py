@@ -14,6 +14,7 @@ from cleanplate.cli.progress import LINE_EVERY_SECONDS, Heard, Pace, PlainLines,
 from cleanplate.cli.wording import describe_event, describe_outcome
 from cleanplate.engine.events import (
     Cleaned,
+    MarkShared,
     MemorySampled,
     Paused,
     PhotoFinished,
@@ -173,6 +174,19 @@ def test_a_bar_counts_no_photographs_before_they_are_counted():
     shown = stream.getvalue()
     assert "looking through 8 photographs for a mark that they share; memory 1.2 GB" in shown
     assert "0/" not in shown
+
+
+def test_marks_that_are_shared_are_named_on_a_terminal_and_elsewhere():
+    shared = [MarkShared(mark=f"OUT/{n}.png", looked_at=30, sharing=n, sha256="") for n in (12, 9)]
+    said = [f"{n} of 30 photographs share a mark, which is inverted: OUT/{n}.png" for n in (12, 9)]
+    plain, terminal = io.StringIO(), io.StringIO()
+    lines = PlainLines(plain, clock=Clock())
+    with ProgressBar(Console(file=terminal, force_terminal=True, width=120, color_system=None)) as bar:
+        for event in shared:
+            lines(event)
+            bar(event)
+    assert plain.getvalue().splitlines() == said
+    assert all(line in terminal.getvalue() for line in said)
 
 
 def test_verbose_plain_lines_name_every_photograph():

@@ -21,6 +21,7 @@ from rich.text import Text
 from cleanplate.cli.options import Watching
 from cleanplate.cli.wording import (
     describe_event,
+    describe_mark,
     describe_memory,
     describe_start,
     describe_survey,
@@ -28,6 +29,7 @@ from cleanplate.cli.wording import (
 )
 from cleanplate.engine.events import (
     Event,
+    MarkShared,
     MemorySampled,
     PhotoFinished,
     RunFinished,
@@ -110,6 +112,8 @@ class PlainLines:
             self._print(describe_start(event))
         elif isinstance(event, SurveyStarted):
             self._print(describe_survey(event))
+        elif isinstance(event, MarkShared):
+            self._print(describe_mark(event))
         elif said is not None and said[0] >= self._lowest:
             self._print(said[1])
         elif self._clock() - self._last >= LINE_EVERY_SECONDS and not isinstance(event, RunFinished):
@@ -136,7 +140,8 @@ class _Count(MofNCompleteColumn):
 class ProgressBar:
     """A bar with failures, rate, time left and memory.
 
-    Above it stand the warnings, and every photograph if verbose; failures wait for the closing table.
+    Above it stand the warnings and the marks that are shared, and every photograph if verbose; failures wait
+    for the closing table.
     """
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
@@ -162,7 +167,7 @@ class ProgressBar:
     def __call__(self, event: Event) -> None:
         self._pace(event)
         said = describe_event(event)
-        if said is not None and said[0] in self._shown:
+        if said is not None and (said[0] in self._shown or isinstance(event, MarkShared)):
             self._progress.console.print(said[1], markup=False, highlight=False, soft_wrap=True)
         self._progress.update(
             self._task, total=self._pace.total, completed=self._pace.done, pace=self._pace.describe()
