@@ -72,7 +72,7 @@ def test_beside_a_mark_that_most_carry_another_one_is_found(tmp_path: Path) -> N
 def test_one_mark_is_not_found_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though some of the photographs that carry it were taken for others."""
     photo_set, _ = draw(tmp_path, 18, 0, 0)
-    search = groups.search
+    search = groups.find_shared_mark
 
     def forget_some(some: PhotoSet):
         found = search(some)
@@ -80,7 +80,7 @@ def test_one_mark_is_not_found_twice(tmp_path: Path, monkeypatch: pytest.MonkeyP
             object.__setattr__(found, "without", tuple(some.paths[:8]))
         return found
 
-    monkeypatch.setattr(groups, "search", forget_some)
+    monkeypatch.setattr(groups, "find_shared_mark", forget_some)
     assert len(find_shared_marks(photo_set)) == 1
 
 

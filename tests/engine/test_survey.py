@@ -222,7 +222,8 @@ def test_one_scene_over_and_over_is_no_mark(tmp_path: Path) -> None:
 
 def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
     write_folder(tmp_path, 12, mark=draw_mark())
-    assert find(tmp_path, is_stopping=lambda: True) is None
+    with pytest.raises(StoppedError):
+        find(tmp_path, is_stopping=lambda: True)
 
 
 def test_a_stop_is_heard_between_photographs_that_the_finder_is_asked_about() -> None:
@@ -258,5 +259,6 @@ def test_a_stop_is_heard_within_the_estimate(tmp_path: Path) -> None:
             happened.append("asked")
         return happened.count("asked") > 60  # more than there are crops to begin with
 
-    assert find(tmp_path, attempt=attempt, is_stopping=is_stopping) is None
+    with pytest.raises(StoppedError):
+        find(tmp_path, attempt=attempt, is_stopping=is_stopping)
     assert happened == ["begun", *["asked"] * 61]

@@ -18,7 +18,7 @@ from cleanplate.detect.resemble import Sighting, cut_sighting, group_alike
 from cleanplate.engine.leads import FIRST_LOOK, LEAST_SHARING, LOOK_TOGETHER, spread_evenly
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.stop import StoppedError
-from cleanplate.engine.survey import SharedMark, search
+from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.structures import Detection, FloatArray, Mark, Photo
 
 #: Photographs that the finder looks at for groups. The first ones are those of the first look: where it sees
@@ -45,13 +45,11 @@ def find_shared_marks(photo_set: PhotoSet) -> tuple[SharedMark, ...]:
 
 
 def _find_all(photo_set: PhotoSet) -> tuple[SharedMark, ...]:
-    if len(photo_set.paths) < LEAST_SHARING:
-        return ()
-    first = search(photo_set)
+    first = find_shared_mark(photo_set)
     marks = [] if first is None else [first]
     others = photo_set if first is None else photo_set.only(first.without)
     for group in _list_groups(others):
-        found = search(photo_set.only(group))
+        found = find_shared_mark(photo_set.only(group))
         if found is not None and not any(_are_same(found.mark, known.mark) for known in marks):
             marks.append(replace(found, looked_at=min(MOST_LOOKED_AT, len(others.paths))))
         if len(marks) == MOST_MARKS:

@@ -37,7 +37,6 @@ from cleanplate.engine.leads import (
 )
 from cleanplate.engine.photoset import FindMarks, PhotoSet
 from cleanplate.engine.pieces import MOST_PIECES, count_most_pieces, estimate_mark, explains, realign
-from cleanplate.engine.stop import StoppedError
 from cleanplate.engine.usualplace import choose_place
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
@@ -79,18 +78,10 @@ class SharedMark:
 
 
 def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
-    """The mark that most of the photographs share, or None; None also when it was stopped.
+    """The mark that most of the photographs share, or None. Raises StoppedError.
 
     The finder is asked about photographs again where no mark is shared (`Photo.asked_again`).
     """
-    try:
-        return search(photo_set)
-    except StoppedError:
-        return None
-
-
-def search(photo_set: PhotoSet) -> SharedMark | None:
-    """The same, but raises StoppedError."""
     if len(photo_set.paths) < LEAST_SHARING:
         return None
     readable, sample = read_sample(photo_set)
