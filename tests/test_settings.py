@@ -148,12 +148,13 @@ def test_binary_units_are_larger_than_decimal_ones(number, prefix):
 
 
 CHANGES_RESULTS = {
-    *("max_iterations", "threshold", "model", "inpaint", "ocr", "box", "anchor"),
+    *("max_iterations", "threshold", "model", "inpaint", "ocr", "box", "anchor", "other_marks"),
     *("format", "quality"),
 }
 OTHER_VALUES = {
     "mark": ("mark.png",),
     "shared_mark": "off",
+    "other_marks": "on",
     "ocr": "all",
     "ocr_languages": "ch,en",
     "model_dir": "WEIGHTS",

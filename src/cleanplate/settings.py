@@ -27,6 +27,7 @@ EMBEDDED_MODEL = "embedded"
 INPAINTERS = ("auto", "embedded", "opencv", "patchmatch")
 OCR_MODES = ("off", "overlay", "all")
 SHARED_MARK_MODES = ("auto", "off", "require")
+OTHER_MARKS_MODES = ("auto", "on", "off")
 #: Inpainting networks that others publish (`models/catalog`).
 INPAINT_MODELS = ("lama", "anime-lama", "migan", "mat", "lama-onnx", "migan-onnx")
 #: What `inpaint` ends in where it is the path of a network's weights.
@@ -95,6 +96,9 @@ class RepairSettings:
     """Whether the mark that photographs of a folder share is worked out from them and inverted: `auto`:
     where there is one; `off`; `require`: without one nothing is done. What it is found to be is part of what
     keeps a finished file valid."""
+
+    other_marks: str = field(default="auto", metadata=_RESULT)
+    """Whether photographs with a known mark are searched for others: `on`; `off`; `auto`: if many have."""
 
     ocr: str = field(default="off", metadata=_RESULT)
     """`off`; `overlay`: lettering of an OCR engine of which the finder has a trace; `all`: any."""
@@ -170,7 +174,9 @@ class RepairSettings:
             lambda v: v is None or (type(v) is int and v >= 1),
             "a whole number from 1, or nothing",
         )
-        _want(self, "format", lambda v: v in OUTPUT_FORMATS, f"one of {', '.join(OUTPUT_FORMATS)}")
+        modes = (OUTPUT_FORMATS, SHARED_MARK_MODES, OTHER_MARKS_MODES, OCR_MODES)
+        for name, known in zip(("format", "shared_mark", "other_marks", "ocr"), modes, strict=True):
+            _want(self, name, known.__contains__, f"one of {', '.join(known)}")
         _want(
             self,
             "quality",
@@ -186,8 +192,6 @@ class RepairSettings:
             lambda v: all(isinstance(path, str) and path != "" for path in v),
             "paths of RGBA pictures",
         )
-        _want(self, "shared_mark", lambda v: v in SHARED_MARK_MODES, f"one of {', '.join(SHARED_MARK_MODES)}")
-        _want(self, "ocr", lambda v: v in OCR_MODES, f"one of {', '.join(OCR_MODES)}")
         _want(self, "ocr_languages", lambda v: v is None or isinstance(v, str), "languages, or nothing")
         _want(self, "model_dir", _is_path, "a folder, or nothing")
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")

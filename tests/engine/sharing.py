@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,12 @@ def write_folder(
     jitter_px: int = 0,
     grow_px: int = 0,
     first: int = 0,
+    also: Callable[[int], Mark] | None = None,
 ) -> dict[Path, FloatArray]:
     """The photographs without their mark, by their file.
 
-    grow_px: by how much one is larger than the last. first: the number of the first one.
+    grow_px: by how much one is larger than the last. first: the number of the first one. also: another mark
+    for each, near the left upper corner.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clean = {}
@@ -55,8 +58,9 @@ def write_folder(
         if mark is not None:
             left, top = find_place(mark, size)
             off = rng.integers(-jitter_px, jitter_px + 1, 2)
-            placed = PlacedMark(mark, left + int(off[0]), top + int(off[1]))
-            marked, _, _ = composite(rgb, [placed])
+            placed = [PlacedMark(mark, left + int(off[0]), top + int(off[1]))]
+            placed += [] if also is None else [PlacedMark(also(number), 14, 12)]
+            marked, _, _ = composite(rgb, placed)
         path.write_bytes(encode_jpeg(np.rint(np.clip(marked, 0, 1) * 255).astype(np.uint8), 92))
     return clean
 

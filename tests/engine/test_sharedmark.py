@@ -12,9 +12,12 @@ from PIL import Image
 
 from cleanplate.engine import pieces
 from cleanplate.engine.events import Event, MarkShared, RunStarted, SurveyFinished, SurveyStarted
+from cleanplate.engine.groups import SharedMarks
 from cleanplate.engine.run import repair_folder
-from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE
+from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE, MarkKeeper, Surveyed
 from cleanplate.engine.stop import StopRequest
+from cleanplate.engine.survey import SharedMark
+from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import UsageError
 from cleanplate.marks import read_mark, write_mark
 from cleanplate.settings import RepairSettings
@@ -153,3 +156,18 @@ def test_a_file_that_is_no_mark_is_refused_before_any_work(tmp_path, mode):
     with pytest.raises(UsageError, match=r"mark\.png: .*(no alpha|transparent)"):
         repair_folder(tmp_path / "in", tmp_path / "out", settings)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "wanted"),
+    [("auto", True, "on"), ("auto", False, "off"), ("off", True, "off"), ("on", False, "on")],
+)
+def test_whether_others_are_looked_for_is_kept_and_asked(tmp_path, asked, others, wanted):
+    """What was seen in the survey decides, unless somebody has said otherwise."""
+    settings = dataclasses.replace(SETTINGS, other_marks=asked)
+    with Workspace(tmp_path / "out").opened():
+        keeper = MarkKeeper(Workspace(tmp_path / "out"), settings, [])
+    told = keeper._keep(SharedMarks((SharedMark(draw_mark(), 9, 9),), others=others))
+    assert keeper.recall() == told
+    assert keeper.apply(told).other_marks == wanted
+    assert keeper.apply(Surveyed(key=told.key, photographs=9)).other_marks == asked

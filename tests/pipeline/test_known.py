@@ -224,3 +224,92 @@ def test_what_is_found_just_beside_the_usual_place_lies_there(monkeypatch: pytes
         (taken,) = KnownMarks((replace(known, place=place),)).take_off([photo], plainly)
         left.append(masked_psnr(photo.rgb if taken is None else taken.rgb, clean(), inside(known)))
     assert left[1] > max(27, left[0] + 4)
+
+
+class FindsSquares:
+    """A finder that sees what is as magenta as a square drawn there, and all that its `anywhere` says."""
+
+    fingerprint = "squares"
+
+    def __init__(self, anywhere: tuple[slice, slice] | None = None) -> None:
+        self.anywhere = anywhere
+
+    def detect(self, photos: Sequence[Photo], attempt: Attempt) -> list[Detection | Exception]:  # noqa: ARG002  # the protocol's
+        return [detect_from_probability(self._look(photo)) for photo in photos]
+
+    def _look(self, photo: Photo) -> np.ndarray:
+        seen = (photo.rgb == MAGENTA).all(axis=2).astype(np.float32)
+        if self.anywhere is not None:
+            seen[self.anywhere] = 1
+        return seen
+
+
+class PaintsGrey:
+    fingerprint = "grey"
+
+    def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:  # noqa: ARG002  # the protocol's
+        return [Removal(np.full_like(crop.rgb, 0.5), crop.mask, ()) for crop in crops]
+
+
+MAGENTA = np.array([255, 0, 255], np.uint8)
+
+
+def with_square(photo: Photo, edge: int = 40) -> Photo:
+    rgb = photo.rgb.copy()
+    rgb[20 : 20 + edge, 30 : 30 + edge] = MAGENTA
+    return replace(photo, rgb=rgb)
+
+
+def repair_with(finder: FindsSquares, known: Mark, photo: Photo, **settings: object) -> Repair:
+    pipeline = MarkRepair(finder, PaintsGrey(), known=KnownMarks((known,)))
+    (result,) = pipeline.repair([photo], RepairSettings(**settings), plainly)  # type: ignore[arg-type]
+    assert isinstance(result, Repair), result
+    return result
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_another_mark_stays_on_a_photograph_with_a_known_one(mode: str) -> None:
+    known = mark()
+    result = repair_with(FindsSquares(), known, with_square(marked(known)), other_marks=mode)
+    assert (result.rgb[20:60, 30:70] == MAGENTA).all()
+    assert result.rounds == 1
+
+
+def test_another_mark_is_taken_off_too_where_others_are_looked_for() -> None:
+    known = mark()
+    photo = with_square(marked(known))
+    result = repair_with(FindsSquares(), known, photo, other_marks="on")
+    assert not (result.rgb[20:60, 30:70] == MAGENTA).any()
+    assert masked_psnr(result.rgb, clean(), inside(known)) > 40
+    assert result.verdict is Verdict.REPAIRED
+    assert result.rounds == 2
+    assert result.changed[20:60, 30:70].all()
+    assert {box.top for box in result.first.boxes} >= {20}
+    assert len(result.first.boxes) >= 2
+    assert result.first.mask[20:60, 30:70].all()
+
+
+def test_what_a_known_mark_has_left_is_no_other_mark() -> None:
+    known = mark()
+    where = (slice(300, 300 + known.alpha.shape[0]), slice(140, 140 + known.alpha.shape[1]))
+    alone = repair_with(FindsSquares(), known, marked(known))
+    result = repair_with(FindsSquares(where), known, marked(known), other_marks="on")
+    np.testing.assert_array_equal(result.rgb, alone.rgb)
+
+
+def test_a_small_mark_beside_a_known_one_is_measured_with_it() -> None:
+    """A tenth of a percent would be under the threshold, were the photograph's marks not all one."""
+    known = mark()
+    result = repair_with(FindsSquares(), known, with_square(marked(known), 16), other_marks="on")
+    assert not (result.rgb[20:36, 30:46] == MAGENTA).any()
+    without = repair_with(FindsSquares(), mark(0.3), with_square(Photo(Path("a.png"), clean(), None), 16))
+    assert without.verdict is Verdict.UNDER_THRESHOLD
+
+
+def test_a_dry_run_tells_of_both() -> None:
+    known = mark()
+    photo = with_square(marked(known))
+    result = repair_with(FindsSquares(), known, photo, other_marks="on", dry_run=True)
+    assert result.rgb is photo.rgb
+    assert not result.changed.any()
+    assert {box.top for box in result.first.boxes} >= {20}

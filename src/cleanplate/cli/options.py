@@ -18,6 +18,7 @@ from cleanplate.settings import (
     INPAINT_MODELS,
     INPAINTERS,
     OCR_MODES,
+    OTHER_MARKS_MODES,
     OUTPUT_FORMATS,
     PRESETS,
     SHARED_MARK_MODES,
@@ -132,6 +133,12 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
             help="work out the mark that photographs share, and invert it; 'require': do nothing without one",
             parse=str,
             choices=SHARED_MARK_MODES,
+        ),
+        Option(
+            name="other_marks",
+            help="look for other marks too on photographs that carry a known one; 'auto': where many do",
+            parse=str,
+            choices=OTHER_MARKS_MODES,
         ),
         Option(
             name="ocr",

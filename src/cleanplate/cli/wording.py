@@ -71,8 +71,9 @@ def describe_mark(event: MarkShared) -> str:
     '7 of 9 photographs share a mark, which is inverted: OUT/mark.png'
     """
     taken_up = ", as in the run before" if event.again else ""
+    others = "; others are looked for beside it" if event.others else ""
     shared = f"{event.sharing} of {count(event.looked_at, 'photograph')} share a mark, which is inverted"
-    return f"{shared}{taken_up}: {event.mark}"
+    return f"{shared}{taken_up}: {event.mark}{others}"
 
 
 def describe_outcome(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -112,6 +112,51 @@ def group_boxes(mask: BoolArray) -> tuple[Box, ...]:
         for g in np.unique(groups)
     ]
     return tuple(sorted(boxes, key=lambda box: (-box.area, box)))
+
+
+def leave_out(found: Detection, boxes: tuple[Box, ...]) -> Detection:
+    """What was found but for groups that lie in any of `boxes` with more than half of their pixels.
+
+    >>> probability = np.zeros((40, 90), np.float32)
+    >>> probability[10:20, 10:20] = probability[10:20, 60:70] = 0.9
+    >>> leave_out(detect_from_probability(probability), (Box(0, 0, 30, 30),)).boxes
+    (Box(left=60, top=10, right=70, bottom=20),)
+    """
+    covered = cover(boxes, *found.mask.shape)
+    kept = tuple(
+        box for box in found.boxes if _find_share(found.mask[box.slices], covered[box.slices]) <= 0.5
+    )
+    if len(kept) == len(found.boxes):
+        return found
+    mask = found.mask & cover(kept, *found.mask.shape)
+    score = float(found.probability[mask].mean()) if kept else 0.0
+    return replace(found, mask=mask, boxes=kept, share=cover_share(kept, *mask.shape), score=score)
+
+
+def _find_share(mask: BoolArray, part: BoolArray) -> float:
+    """Which part of the marked pixels lies in another."""
+    return int(np.count_nonzero(mask & part)) / max(1, int(np.count_nonzero(mask)))
+
+
+def join_detections(one: Detection, other: Detection) -> Detection:
+    """What was found by either, on one photograph.
+
+    >>> there = detect_from_probability(np.eye(9, dtype=np.float32).repeat(3, 0).repeat(3, 1))
+    >>> join_detections(there, there).share == there.share
+    True
+    """
+    boxes = tuple(sorted({*one.boxes, *other.boxes}, key=lambda box: (-box.area, box)))
+    mask = one.mask | other.mask
+    probability = np.maximum(one.probability.astype(np.float32), other.probability.astype(np.float32))
+    return replace(
+        one,
+        probability=probability,
+        mask=mask,
+        boxes=boxes,
+        share=cover_share(boxes, *mask.shape),
+        score=float(probability[mask].mean()) if mask.any() else 0.0,
+        notes=(*one.notes, *other.notes),
+    )
 
 
 def cover_share(boxes: tuple[Box, ...], height: int, width: int) -> float:

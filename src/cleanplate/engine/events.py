@@ -50,7 +50,8 @@ class SurveyFinished(Event):
 class MarkShared(Event):
     """Photographs share a mark, which is inverted. mark: its file. again: whether an earlier run found it.
 
-    sharing: of so many photographs that were looked at, so many carry it. sha256: of the file.
+    sharing: of so many photographs that were looked at, so many carry it. sha256: of the file. others:
+    whether photographs that carry it are searched for other marks.
     """
 
     mark: str
@@ -58,6 +59,7 @@ class MarkShared(Event):
     sharing: int
     sha256: str
     again: bool = False
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def extract_mark(
             attempt=policy.attempt,
             is_stopping=lambda: stop.requested,
         )
-        marks = find_shared_marks(photo_set)
+        marks = find_shared_marks(photo_set).marks
     if stop.requested:
         return None
     if not marks:

@@ -1,7 +1,8 @@
-"""Folder mode's first pass where photographs share several marks, each on some of them.
+"""Folder mode's first pass where photographs share several marks, each on some of them or on all.
 
-What most of the photographs share is looked for first (`survey`). Then the finder looks at those that do not
-carry it: photographs on which it sees the same are a group, and each group is searched as a folder is.
+What most of the photographs share is looked for first (`survey`). Where the finder sees more on those that
+carry it, the search begins anew on what they are without it. Then the finder looks at the others: photographs
+on which it sees the same are a group, and each group is searched as a folder is.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from cleanplate.detect.consistent import WORKING_PX, shrink
 from cleanplate.detect.resemble import Sighting, cut_sighting, group_alike
 from cleanplate.engine.leads import FIRST_LOOK, LEAST_SHARING, LOOK_TOGETHER, spread_evenly
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.stop import StoppedError
 from cleanplate.engine.survey import SharedMark, find_shared_mark
-from cleanplate.structures import Detection, FloatArray, Mark, Photo
+from cleanplate.engine.unmarked import Unmarked
+from cleanplate.structures import Detection, Photo
 
 #: Photographs that the finder looks at for groups. The first ones are those of the first look: where it sees
 #: something on fewer of them than `FEWEST_SEEN`, it looks at no more.
@@ -29,32 +28,85 @@ FEWEST_SEEN = 3
 BOXES = 3
 #: Groups that are searched, and marks that are kept.
 MOST_GROUPS, MOST_MARKS = 6, 4
-#: Two marks are one where their opacities agree so far (a correlation) at some place.
-SAME = 0.7
 
 
-def find_shared_marks(photo_set: PhotoSet) -> tuple[SharedMark, ...]:
-    """The marks that photographs share, that of the most of them first; none also when it was stopped.
+@dataclass(frozen=True, eq=False)
+class SharedMarks:
+    """What a search came to. marks: that of the most photographs first.
+
+    others: whether many of the photographs that carry one of them carry other marks too.
+    """
+
+    marks: tuple[SharedMark, ...] = ()
+    others: bool = False
+
+
+def find_shared_marks(photo_set: PhotoSet) -> SharedMarks:
+    """The marks that photographs share; none also when it was stopped.
 
     The finder is asked about photographs again where no mark is shared by most (`Photo.asked_again`).
     """
     try:
-        return _find_all(photo_set)
+        return _Search(photo_set).find_all()
     except StoppedError:
-        return ()
+        return SharedMarks()
 
 
-def _find_all(photo_set: PhotoSet) -> tuple[SharedMark, ...]:
-    first = find_shared_mark(photo_set)
-    marks = [] if first is None else [first]
-    others = photo_set if first is None else photo_set.only(first.without)
-    for group in _list_groups(others):
-        found = find_shared_mark(photo_set.only(group))
-        if found is not None and not any(_are_same(found.mark, known.mark) for known in marks):
-            marks.append(replace(found, looked_at=min(MOST_LOOKED_AT, len(others.paths))))
-        if len(marks) == MOST_MARKS:
-            break
-    return tuple(sorted(marks, key=lambda shared: -shared.sharing))
+class _Search:
+    """The search of one folder, and what it has found so far. Every method raises StoppedError."""
+
+    def __init__(self, photo_set: PhotoSet) -> None:
+        self._photo_set = photo_set
+        self._marks: list[SharedMark] = []
+        #: What looked like a mark and is none, or in part: dates, for one.
+        self._refused: list[SharedMark] = []
+        self._others = False
+
+    def find_all(self) -> SharedMarks:
+        """What most share, again and again; then what some do."""
+        rest = self._photo_set
+        while self._add(rest):
+            if self._refused or not self._others:
+                rest = self._photo_set.only(self._list_without())
+                break
+            rest = self._unmarked.photo_set
+        if len(self._marks) < MOST_MARKS:
+            for group in _list_groups(rest):
+                self._add(rest.only(group), min(MOST_LOOKED_AT, len(rest.paths)))
+        return SharedMarks(tuple(sorted(self._marks, key=lambda shared: -shared.sharing)), self._others)
+
+    @property
+    def _unmarked(self) -> Unmarked:
+        return Unmarked(self._photo_set, [shared.mark for shared in self._marks])
+
+    def _list_without(self) -> list[Path]:
+        """Photographs that were looked at and carry nothing that was found."""
+        without = [set(shared.without) for shared in (*self._marks, *self._refused)]
+        return [path for path in self._photo_set.paths if all(path in some for some in without)]
+
+    def _add(self, photo_set: PhotoSet, chosen_from: int = 0) -> bool:
+        """Look for a mark on photographs that is not known yet; whether there is anything like one.
+
+        chosen_from: so many were looked at to choose them.
+        """
+        if len(self._marks) == MOST_MARKS:
+            return False
+        found = find_shared_mark(photo_set, [shared.mark for shared in (*self._marks, *self._refused)])
+        if found is None:
+            return False
+        beneath = Unmarked(photo_set, [found.mark]).look_beneath(found.mark)
+        mark = beneath.keep_gone()
+        if mark is not found.mark:
+            self._refused.append(found)
+        if mark is None:
+            return True
+        looked_at = max(found.looked_at, chosen_from)
+        self._marks.append(replace(found, mark=mark, looked_at=looked_at))
+        if mark is found.mark and len(self._marks) == 1:
+            self._others = beneath.shows_others
+        else:
+            self._others = self._unmarked.look_beneath(mark).shows_others
+        return True
 
 
 def _list_groups(photo_set: PhotoSet) -> Iterator[list[Path]]:
@@ -115,21 +167,3 @@ def _cut_all(at: int, photo: Photo, detection: Detection) -> Iterator[_Scaled]:
         sighting = cut_sighting(at, detection.score, small, box.scaled(by))
         if sighting is not None:
             yield _Scaled(sighting, by)
-
-
-def _are_same(one: Mark, other: Mark) -> bool:
-    """Whether two marks are one: what photographs show on which it was not seen before.
-
-    >>> mark = Mark(np.eye(9, dtype=np.float32), np.ones((9, 9, 3), np.float32))
-    >>> _are_same(mark, mark), _are_same(mark, replace(mark, alpha=mark.alpha[::-1].copy()))
-    (True, False)
-    """
-    within, small = _pad(one.alpha, other.alpha.shape), other.alpha
-    spread = float(np.sqrt((small**2).sum() * (one.alpha**2).sum()))
-    together = cv2.matchTemplate(within, small, cv2.TM_CCORR)
-    return float(together.max()) > SAME * max(spread, 1e-6)
-
-
-def _pad(alpha: FloatArray, room: tuple[int, ...]) -> FloatArray:
-    """With so much room all round that a plane of that size can lie at every place."""
-    return np.pad(alpha, ((room[0], room[0]), (room[1], room[1])))

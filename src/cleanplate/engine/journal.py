@@ -137,7 +137,7 @@ def _line_of(event: Event) -> dict[str, Any] | None:
             line = {"kind": "started", "total": event.total, "skipped": event.skipped, "key": event.key}
             return {**line, "settings": dict(event.settings)} if event.settings else line
         case MarkShared():
-            names = ("mark", "looked_at", "sharing", "sha256")
+            names = ("mark", "looked_at", "sharing", "sha256", "others")
             return {"kind": "shared", **{name: getattr(event, name) for name in names}}
         case Paused():
             return {"kind": "paused", "reason": event.reason, "seconds": event.seconds}

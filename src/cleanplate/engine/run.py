@@ -214,6 +214,7 @@ class _Run:
                 policy.close()
         if told is None:
             return self, journal
+        settings = keeper.apply(told)
         for mark in told.marks:
             self.events.emit(
                 MarkShared(
@@ -222,9 +223,10 @@ class _Run:
                     sharing=mark.sharing,
                     sha256=mark.sha256,
                     again=again,
+                    others=settings.other_marks == "on",
                 )
             )
-        return replace(self, settings=keeper.apply(told)), journal
+        return replace(self, settings=settings), journal
 
     def open_workspace(self) -> AbstractContextManager[Journal | None]:
         """The output folder, held for this run; for a dry run nothing, which writes nothing."""

@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cleanplate.engine.groups import find_shared_marks
+from cleanplate.engine.groups import SharedMarks, find_shared_marks
 from cleanplate.engine.leads import LEAST_SHARING
 from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.shares import MemoryShares
-from cleanplate.engine.survey import SharedMark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import CleanplateError, PhotoError, UsageError
 from cleanplate.images.discover import Source
@@ -31,7 +30,7 @@ from cleanplate.structures import Detection, Photo
 MARK_FILE, FURTHER_FILE = "shared-mark.png", "shared-mark-{}.png"
 RECORD_FILE = "shared-mark.json"
 #: Changes when a survey would come to another result.
-VERSION = 8
+VERSION = 9
 #: Photographs that the finder sees together.
 BATCH = 4
 
@@ -48,11 +47,15 @@ class KeptMark:
 
 @dataclass(frozen=True, kw_only=True)
 class Surveyed:
-    """What a survey came to. photographs: in the run. marks: that of the most of them first."""
+    """What a survey came to. photographs: in the run. marks: that of the most of them first.
+
+    others: whether many photographs that carry one carry other marks too.
+    """
 
     key: str
     photographs: int
     marks: tuple[KeptMark, ...] = ()
+    others: bool = False
 
 
 class MarkKeeper:
@@ -121,16 +124,19 @@ class MarkKeeper:
     def apply(self, told: Surveyed) -> RepairSettings:
         """The settings of the run itself. Raises UsageError where a mark is required and there is none."""
         if told.marks:
-            return replace(self._settings, mark=tuple(str(self.path(mark)) for mark in told.marks))
+            marks, others = tuple(str(self.path(mark)) for mark in told.marks), self._settings.other_marks
+            if others == "auto":
+                others = "on" if told.others else "off"
+            return replace(self._settings, mark=marks, other_marks=others)
         if self._settings.shared_mark == "require":
             raise UsageError(say_none(len(self._sources)))
         return self._settings
 
-    def _keep(self, found: Sequence[SharedMark]) -> Surveyed:
+    def _keep(self, found: SharedMarks) -> Surveyed:
         """Raises UsageError where they cannot be written."""
         kept = []
         try:
-            for at, shared in enumerate(found):
+            for at, shared in enumerate(found.marks):
                 data = encode_mark(shared.mark)
                 name = MARK_FILE if at == 0 else FURTHER_FILE.format(at + 1)
                 sha256 = hashlib.sha256(data).hexdigest()
@@ -138,7 +144,9 @@ class MarkKeeper:
                     KeptMark(file=name, looked_at=shared.looked_at, sharing=shared.sharing, sha256=sha256)
                 )
                 self._commit(data, self._folder / name)
-            told = Surveyed(key=self._key, photographs=len(self._sources), marks=tuple(kept))
+            told = Surveyed(
+                key=self._key, photographs=len(self._sources), marks=tuple(kept), others=found.others
+            )
             self._commit(f"{json.dumps(asdict(told))}\n".encode(), self._folder / RECORD_FILE)
         except OSError as exc:
             raise UsageError(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +42,7 @@ from cleanplate.engine.usualplace import choose_place
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import trim_mark
 from cleanplate.remove.inpaint import dilate
-from cleanplate.structures import BoolArray, Box, Mark, Photo
+from cleanplate.structures import BoolArray, Box, FloatArray, Mark, Photo
 
 #: Where marks are scaled with their photographs, pieces are laid under the estimate so often before it is
 #: made anew.
@@ -62,6 +63,8 @@ MOST_CROSSED = 0.05
 SHOWN = 8
 #: What it sees reaches so far beyond.
 SEEN_EDGE_PX = 4
+#: Two marks are one where their opacities agree so far (a correlation) at some place.
+SAME = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +80,11 @@ class SharedMark:
     without: tuple[Path, ...] = ()
 
 
-def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
+def find_shared_mark(photo_set: PhotoSet, known: Sequence[Mark] = ()) -> SharedMark | None:
     """The mark that most of the photographs share, or None. Raises StoppedError.
 
-    The finder is asked about photographs again where no mark is shared (`Photo.asked_again`).
+    known: marks that were found before: what has been left of them is none. The finder is asked about
+    photographs again where no mark is shared (`Photo.asked_again`).
     """
     if len(photo_set.paths) < LEAST_SHARING:
         return None
@@ -89,9 +93,27 @@ def find_shared_mark(photo_set: PhotoSet) -> SharedMark | None:
         return None
     for lead in list_leads(readable, sample):
         found = _follow(lead, photo_set)
-        if found is not None:
+        if found is not None and not any(_are_same(found.mark, mark) for mark in known):
             return found
     return None
+
+
+def _are_same(one: Mark, other: Mark) -> bool:
+    """Whether two marks are one: what photographs show on which it was not seen before.
+
+    >>> mark = Mark(np.eye(9, dtype=np.float32), np.ones((9, 9, 3), np.float32))
+    >>> _are_same(mark, mark), _are_same(mark, replace(mark, alpha=mark.alpha[::-1].copy()))
+    (True, False)
+    """
+    within, small = _pad(one.alpha, other.alpha.shape), other.alpha
+    spread = float(np.sqrt((small**2).sum() * (one.alpha**2).sum()))
+    together = cv2.matchTemplate(within, small, cv2.TM_CCORR)
+    return float(together.max()) > SAME * max(spread, 1e-6)
+
+
+def _pad(alpha: FloatArray, room: tuple[int, ...]) -> FloatArray:
+    """With so much room all round that a plane of that size can lie at every place."""
+    return np.pad(alpha, ((room[0], room[0]), (room[1], room[1])))
 
 
 def _follow(lead: Lead, photo_set: PhotoSet) -> SharedMark | None:

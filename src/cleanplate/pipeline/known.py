@@ -1,8 +1,9 @@
 """Marks that are known: looked for on every photograph, and inverted where that leaves less to be seen.
 
 It comes before the finder. A photograph that carries a known mark is done with when that is off: what else
-the finder takes for a mark is then mostly part of the scene (it touches several of a hundred clean ones). A
-photograph without the mark, or on which the inverse would be seen, goes the ordinary way.
+the finder takes for a mark is then mostly part of the scene (it touches several of a hundred clean ones),
+unless `other_marks` says that there are more. A photograph without the mark, or on which the inverse would
+be seen, goes the ordinary way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cleanplate.detect.mask import cover_share
+from cleanplate.detect.mask import cover_share, group_boxes
 from cleanplate.detect.match import MOST_SCALE, find_mark, find_near
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.place import place_mark
@@ -79,12 +80,14 @@ def guess_noise(photo: Photo) -> Noise:
 class Taken:
     """A photograph without its known marks.
 
-    rgb: (H, W, 3) of the photograph's own depth. detection: where the marks were.
+    rgb: (H, W, 3) of the photograph's own depth. detection: where the marks were. placed: what was taken
+    off, and how it lay there.
     """
 
     rgb: RgbArray
     detection: Detection
     regions: tuple[Region, ...]
+    placed: tuple[tuple[Mark, Placement], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,28 +136,67 @@ class KnownMarks:
         return int(BYTES_BY_PIXEL * area + BYTES_BY_MARKED_PIXEL * min(area, 2 * largest))
 
     def _take_off(self, photo: Photo) -> Taken | None:
-        rgb = _to_floats(photo)
-        noise = guess_noise(photo)
-        result = photo.rgb.copy()
-        opacity = np.zeros(rgb.shape[:2], np.float32)
-        regions: list[Region] = []
+        sheet = _Sheet(photo)
         for mark in self.marks:
-            others = len(regions)
             usual = _list_usual_places(photo, mark)
-            for placement in _find_places(rgb, mark, self.near):
-                fit = _prefer_usual(
-                    rgb, mark, fit_mark(rgb, mark, placement, find_halved(noise)), usual, noise
-                )
-                region = None if fit is None else _take_fitted(rgb, result, opacity, mark, fit, noise)
-                regions += [] if region is None else [region]
-            if len(regions) == others:
-                region = _take_at_place(rgb, result, opacity, mark, usual, noise)
-                regions += [] if region is None else [region]
-        if not regions:
+            found = False
+            for placement in _find_places(sheet.rgb, mark, self.near):
+                fit = fit_mark(sheet.rgb, mark, placement, find_halved(sheet.noise))
+                found |= sheet.take_off(mark, _prefer_usual(sheet.rgb, mark, fit, usual, sheet.noise))
+            if not found:
+                sheet.take_off(mark, _fit_at_place(sheet.rgb, mark, usual, sheet.noise))
+        if not sheet.regions:
             return None
-        mask = opacity > 0
-        detection = _describe(mask, tuple(region.box for region in regions))
-        return Taken(result, replace(detection, notes=self.notes), tuple(regions))
+        detection = replace(_describe(sheet.opacity > 0), notes=self.notes)
+        return Taken(sheet.result, detection, tuple(sheet.regions), tuple(sheet.placed))
+
+
+class _Sheet:
+    """A photograph while marks are taken off it.
+
+    rgb: (H, W, 3) float32 in [0, 1], and result, of the photograph's own depth: without those that were.
+    opacity: (H, W), theirs. regions, placed: see `Taken`.
+    """
+
+    def __init__(self, photo: Photo) -> None:
+        self.rgb = _to_floats(photo)
+        self.noise = guess_noise(photo)
+        self.result = photo.rgb.copy()
+        self.opacity = np.zeros(self.rgb.shape[:2], np.float32)
+        self.regions: list[Region] = []
+        self.placed: list[tuple[Mark, Placement]] = []
+
+    def take_off(self, mark: Mark, fit: Fit | None) -> bool:
+        """Take a mark whose place and opacity are settled off; whether that was done."""
+        if fit is None or not fit.is_there:
+            return False
+        placed = _lay(self.rgb.shape[0], self.rgb.shape[1], mark, fit)
+        if placed is None:
+            return False
+        layer, box = placed
+        marked = np.ascontiguousarray(self.rgb[box.slices])
+        behind, changed = remove_known(marked, layer, noise=self.noise, origin=(box.left, box.top))
+        visible = compare_visibility(marked, behind, layer, changed)
+        is_sure = fit.evidence >= SURE_EVIDENCE
+        if visible > (MOST_VISIBLE_CLEAR if fit.is_clear else MOST_VISIBLE) and not is_sure:
+            return False
+        self._put(box, behind, changed, layer)
+        opaque = float(np.percentile(layer.alpha[changed], 90))
+        method = Method.FILLED if opaque >= OPAQUE else Method.UNBLENDED
+        around = Box.around(changed)
+        assert around is not None  # a layer that is laid has pixels
+        where = around.moved(box.left, box.top)
+        self.regions.append(Region(where, method, round(opaque, 4), round(1 - min(1.0, visible), 4)))
+        self.placed.append((mark, fit.placement))
+        return True
+
+    def _put(self, box: Box, behind: FloatArray, changed: BoolArray, layer: Mark) -> None:
+        peak = np.iinfo(self.result.dtype).max
+        self.rgb[box.slices] = behind
+        levels = np.rint(np.clip(behind[changed], 0, 1) * peak)
+        self.result[box.slices][changed] = levels.astype(self.result.dtype)
+        seen = np.where(changed, np.maximum(layer.alpha, LEAST_OPACITY), 0)
+        self.opacity[box.slices] = np.maximum(self.opacity[box.slices], seen)
 
 
 def _to_floats(photo: Photo) -> FloatArray:
@@ -221,49 +263,12 @@ def _fit_best(rgb: FloatArray, mark: Mark, places: Sequence[Placement], noise: N
     return max((fit for fit in fits if fit is not None), key=lambda fit: fit.evidence, default=None)
 
 
-def _take_at_place(
-    rgb: FloatArray,
-    result: RgbArray,
-    opacity: FloatArray,
-    mark: Mark,
-    usual: Sequence[Placement],
-    noise: Noise,
-) -> Region | None:
-    """The mark taken off where the other photographs have it, if this one speaks for it there at all."""
+def _fit_at_place(rgb: FloatArray, mark: Mark, usual: Sequence[Placement], noise: Noise) -> Fit | None:
+    """The fit where the other photographs have the mark, if this one speaks for it there at all."""
     fit = _fit_best(rgb, mark, usual, noise)
     if fit is None or fit.evidence < LEAST_AT_PLACE or fit.factor < LEAST_FACTOR_AT_PLACE:
         return None
-    return _take_fitted(rgb, result, opacity, mark, fit, noise)
-
-
-def _take_fitted(
-    rgb: FloatArray, result: RgbArray, opacity: FloatArray, mark: Mark, fit: Fit, noise: Noise
-) -> Region | None:
-    """Take a mark whose place and opacity are settled off `rgb`, `result` and note its `opacity`, all in
-    place; None: nothing was done."""
-    if not fit.is_there:
-        return None
-    sure = fit.evidence >= SURE_EVIDENCE
-    placed = _lay(rgb.shape[0], rgb.shape[1], mark, fit)
-    if placed is None:
-        return None
-    layer, box = placed
-    marked = np.ascontiguousarray(rgb[box.slices])
-    behind, changed = remove_known(marked, layer, noise=noise, origin=(box.left, box.top))
-    visible = compare_visibility(marked, behind, layer, changed)
-    if visible > (MOST_VISIBLE_CLEAR if fit.is_clear else MOST_VISIBLE) and not sure:
-        return None
-    peak = np.iinfo(result.dtype).max
-    rgb[box.slices] = behind
-    result[box.slices][changed] = np.rint(np.clip(behind[changed], 0, 1) * peak).astype(result.dtype)
-    seen = np.where(changed, np.maximum(layer.alpha, LEAST_OPACITY), 0)
-    opacity[box.slices] = np.maximum(opacity[box.slices], seen)
-    opaque = float(np.percentile(layer.alpha[changed], 90))
-    method = Method.FILLED if opaque >= OPAQUE else Method.UNBLENDED
-    around = Box.around(changed)
-    assert around is not None  # a layer that is laid has pixels
-    where = around.moved(box.left, box.top)
-    return Region(where, method, round(opaque, 4), round(1 - min(1.0, visible), 4))
+    return fit
 
 
 def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | None:
@@ -281,6 +286,6 @@ def _lay(height: int, width: int, mark: Mark, fit: Fit) -> tuple[Mark, Box] | No
     return (replace(shape, alpha=alpha, rgb=colour), box) if alpha.any() else None
 
 
-def _describe(mask: BoolArray, boxes: tuple[Box, ...]) -> Detection:
-    boxes = tuple(sorted(boxes, key=lambda box: (-box.area, box)))
+def _describe(mask: BoolArray) -> Detection:
+    boxes = group_boxes(mask)
     return Detection(mask.astype(np.float32), mask, boxes, cover_share(boxes, *mask.shape), 1.0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cleanplate.detect.base import Detector
+from cleanplate.detect.mask import join_detections, leave_out
 from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
@@ -31,7 +32,8 @@ class _Job:
 
     current: what it looks like now; latest: what was found in it when it was last looked at; rewritten: boxes
     round all that has changed since, where those are known. earlier: (picture, regions) before the last
-    round, to go back to. error: what ended it. taken: what it was without its known marks, where it had any.
+    round, to go back to. error: what ended it. taken: what it was without its known marks, where it had any:
+    rounds and regions are then of what else was found.
     """
 
     photo: Photo
@@ -52,6 +54,11 @@ class _Job:
         if self.latest is not None and self.rewritten:
             since = Rewritten(self.latest, self.rewritten)
         return dataclasses.replace(self.photo, rgb=self.current, since=since)
+
+    def is_worth_removing(self, found: Detection, settings: RepairSettings) -> bool:
+        """Whether its marks cover enough of the photograph; what was given is wanted gone, however small."""
+        known = 0.0 if self.taken is None else self.taken.detection.share
+        return bool(found.boxes) and (found.given or known + found.share >= settings.threshold)
 
     def go_back(self) -> None:
         """Undo the last round, which was none the better for it, and stop."""
@@ -87,7 +94,7 @@ class MarkRepair:
     ) -> list[Repair | Exception]:
         """One Repair a photograph, in order, or a PhotoError that names it. Sizes may differ."""
         jobs = [_Job(photo, photo.rgb) for photo in photos]
-        self._take_off_known(jobs, attempt)
+        self._take_off_known(jobs, settings, attempt)
         self._look([job for job in jobs if not job.done], settings, attempt)
         if not settings.dry_run and settings.inverts_marks:
             self._take_off_patterns([job for job in jobs if not job.done], settings, attempt)
@@ -101,20 +108,21 @@ class MarkRepair:
             self._look([job for job in active if not job.done], settings, attempt)
         return [_conclude(job, settings) for job in jobs]
 
-    def _take_off_known(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
+    def _take_off_known(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
         if self.known is None:
             return
         for job, taken in zip(jobs, self.known.take_off([job.photo for job in jobs], attempt), strict=True):
             if isinstance(taken, Exception):
                 job.error, job.done = _name_error(job.photo, "finding", taken), True
             elif taken is not None:
-                job.taken, job.done = taken, True
+                job.taken, job.current = taken, taken.rgb
+                job.done = settings.other_marks != "on"
 
     def _take_off_patterns(self, jobs: Sequence[_Job], settings: RepairSettings, attempt: Attempt) -> None:
         """Take tiled marks off as a round of its own, and look for what is left."""
         pairs = [(job, job.latest) for job in jobs if job.latest is not None and not job.latest.given]
         taken = take_off_patterns(
-            [job.photo for job, _ in pairs],
+            [job.show() for job, _ in pairs],
             [found for _, found in pairs],
             attempt,
             [guess_noise(job.photo) for job, _ in pairs],
@@ -138,12 +146,14 @@ class MarkRepair:
             if isinstance(found, Exception):
                 job.error, job.done = _name_error(job.photo, "finding", found), True
                 continue
+            if job.taken is not None:  # what its mark has left is no other mark
+                found = leave_out(found, job.taken.detection.boxes)
             if job.first is None:
                 job.first = dataclasses.replace(found, looked=None)  # what is told at the end
             elif job.rounds > 1 and not _is_better(found, job.latest):
                 job.go_back()
             job.latest, job.rewritten = found, ()
-            job.done |= not _is_worth_removing(found, settings)
+            job.done |= not job.is_worth_removing(found, settings)
 
     def _remove(self, jobs: Sequence[_Job], attempt: Attempt) -> None:
         """One round: crop, remove, put back."""
@@ -214,7 +224,7 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
     untouched = np.zeros(job.photo.rgb.shape[:2], bool)
     if not job.first.boxes:
         return Repair(Verdict.CLEAN, job.photo.rgb, untouched, job.first)
-    if not _is_worth_removing(job.first, settings):
+    if not job.is_worth_removing(job.first, settings):
         return Repair(Verdict.UNDER_THRESHOLD, job.photo.rgb, untouched, job.first)
     if settings.dry_run:
         return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, job.first)
@@ -225,17 +235,16 @@ def _conclude(job: _Job, settings: RepairSettings) -> Repair | Exception:
 
 
 def _conclude_known(job: _Job, taken: Taken, settings: RepairSettings) -> Repair:
-    """A known mark is wanted gone, however small."""
-    untouched = np.zeros(job.photo.rgb.shape[:2], bool)
+    """A known mark is wanted gone, however small; what else was found, where it is worth it."""
+    found = taken.detection
+    if job.first is not None and job.is_worth_removing(job.first, settings):
+        found = join_detections(found, job.first)
     if settings.dry_run:
-        return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, taken.detection)
-    changed = np.any(taken.rgb != job.photo.rgb, axis=2)
-    return Repair(Verdict.REPAIRED, taken.rgb, changed, taken.detection, taken.regions, rounds=1)
-
-
-def _is_worth_removing(found: Detection, settings: RepairSettings) -> bool:
-    """What was given is wanted gone, however small."""
-    return bool(found.boxes) and (found.given or found.share >= settings.threshold)
+        untouched = np.zeros(job.photo.rgb.shape[:2], bool)
+        return Repair(Verdict.REPAIRED, job.photo.rgb, untouched, found)
+    changed = find_differences(job.current, job.photo.rgb)
+    regions = (*taken.regions, *job.regions)
+    return Repair(Verdict.REPAIRED, job.current, changed, found, regions, rounds=1 + job.rounds)
 
 
 def _is_better(found: Detection, before: Detection | None) -> bool:
