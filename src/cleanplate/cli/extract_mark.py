@@ -1,15 +1,19 @@
-"""`cleanplate extract-mark INPUT... -o MARK.png`: the mark that photographs share, as a picture."""
+"""`cleanplate extract-mark INPUT... -o MARK.png`: the marks that photographs share, as pictures."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleanplate.cli.exits import EXIT_INTERRUPTED
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import add_options, read_settings
 from cleanplate.cli.repair import say, show_any_name
+
+if TYPE_CHECKING:
+    from cleanplate.engine.extract import ExtractedMark
 
 #: The settings of a repair that say which photographs are looked at, and how.
 USED = (
@@ -23,24 +27,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="INPUT", help="folders of photographs, or photographs"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MARK.png", help="the mark, RGBA")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="MARK.png",
+        help="the mark, RGBA; others go beside it, as MARK-2.png",
+    )
     add_options(parser, {}, only=USED)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Work the mark out and write it."""
     show_any_name()
-    from cleanplate.engine.extract import extract_mark
+    from cleanplate.engine.extract import extract_marks
     from cleanplate.engine.stop import StopRequest
 
     stop = StopRequest()
     with stop_on_interrupt(stop, say):
-        shared = extract_mark(arguments.inputs, arguments.output, read_settings(arguments, {}), stop=stop)
-    if shared is None:
+        written = extract_marks(arguments.inputs, arguments.output, read_settings(arguments, {}), stop=stop)
+    if not written:
         return EXIT_INTERRUPTED
     if arguments.json:
-        told = {"mark": str(arguments.output), "looked_at": shared.looked_at, "sharing": shared.sharing}
-        print(json.dumps(told))
+        first, *others = map(_describe, written)
+        print(json.dumps({**first, "others": others}))
     elif not arguments.quiet:
-        print(f"{shared.sharing} of {shared.looked_at} photographs share a mark: {arguments.output}")
+        for each in written:
+            print(f"{each.shared.sharing} of {each.shared.looked_at} photographs share a mark: {each.file}")
     return 0
+
+
+def _describe(mark: ExtractedMark) -> dict[str, object]:
+    return {"mark": str(mark.file), "looked_at": mark.shared.looked_at, "sharing": mark.shared.sharing}

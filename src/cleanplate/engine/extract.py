@@ -1,15 +1,15 @@
-"""Working out the mark that photographs share, to look at, to edit, and to give to `repair --mark`."""
+"""Working out the marks that photographs share, to look at, to edit, and to give to `repair --mark`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cleanplate.engine.assembly import build_pipeline
-from cleanplate.engine.groups import find_shared_marks
+from cleanplate.engine.groups import MOST_MARKS, find_shared_marks
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.policy import choose_policy
@@ -23,21 +23,32 @@ from cleanplate.marks.files import encode_mark
 from cleanplate.settings import RepairSettings
 
 
-def extract_mark(
+@dataclass(frozen=True, eq=False)
+class ExtractedMark:
+    """A mark that photographs share, and the file that it was written to."""
+
+    file: Path
+    shared: SharedMark
+
+
+def extract_marks(
     inputs: Sequence[Path | str] | Path | str,
     output: Path | str,
     settings: RepairSettings = RepairSettings(),  # noqa: B008  # frozen: one for all calls is safe
     *,
     stop: StopRequest | None = None,
-) -> SharedMark | None:
+) -> tuple[ExtractedMark, ...]:
     """Write the mark that the most photographs share to `output`, an RGBA PNG with straight alpha.
 
-    Gives what was found, None where `stop` came first. Raises UsageError where no mark is shared, the inputs
-    are not there, or `output` is there already and `settings.overwrite` is off.
+    Others go beside it, as `mark-2.png` and so on. Gives what was written, nothing where `stop` came first.
+    Raises UsageError where no mark is shared, the inputs are not there, or one of the files is there already
+    and `settings.overwrite` is off.
     """
     paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
     target, stop = Path(output), stop or StopRequest()
-    _check_target(target, overwrite=settings.overwrite)
+    targets = [target, *(target.with_stem(f"{target.stem}-{at}") for at in range(2, 1 + MOST_MARKS))]
+    for candidate in targets:
+        _check_target(candidate, overwrite=settings.overwrite)
     found = discover(
         paths,
         target.with_name(f".{target.name}.part"),
@@ -58,11 +69,13 @@ def extract_mark(
         )
         marks = find_shared_marks(photo_set).marks
     if stop.requested:
-        return None
+        return ()
     if not marks:
         raise UsageError(say_none(len(found.sources)))
-    _store(encode_mark(marks[0].mark), target)
-    return marks[0]
+    written = tuple(ExtractedMark(file, shared) for file, shared in zip(targets, marks, strict=False))
+    for each in written:
+        _store(encode_mark(each.shared.mark), each.file)
+    return written
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
