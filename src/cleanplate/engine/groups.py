@@ -18,7 +18,7 @@ from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.stop import StoppedError
 from cleanplate.engine.survey import SharedMark, find_shared_mark
 from cleanplate.engine.unmarked import Unmarked
-from cleanplate.structures import Detection, Photo
+from cleanplate.structures import Detection, Mark, Photo
 
 #: Photographs that the finder looks at for groups. The first ones are those of the first look: where it sees
 #: something on fewer of them than `FEWEST_SEEN`, it looks at no more.
@@ -66,18 +66,22 @@ class _Search:
         """What most share, again and again; then what some do."""
         rest = self._photo_set
         while self._add(rest):
+            rest = self._unmark()
             if self._refused or not self._others:
-                rest = self._photo_set.only(self._list_without())
+                rest = rest.only(self._list_without())
                 break
-            rest = self._unmarked.photo_set
         if len(self._marks) < MOST_MARKS:
             for group in _list_groups(rest):
                 self._add(rest.only(group), min(MOST_LOOKED_AT, len(rest.paths)))
         return SharedMarks(tuple(sorted(self._marks, key=lambda shared: -shared.sharing)), self._others)
 
     @property
-    def _unmarked(self) -> Unmarked:
-        return Unmarked(self._photo_set, [shared.mark for shared in self._marks])
+    def _known(self) -> list[Mark]:
+        return [shared.mark for shared in self._marks]
+
+    def _unmark(self) -> PhotoSet:
+        """The photographs without what was found on them."""
+        return Unmarked(self._photo_set, self._known).photo_set if self._marks else self._photo_set
 
     def _list_without(self) -> list[Path]:
         """Photographs that were looked at and carry nothing that was found."""
@@ -91,7 +95,8 @@ class _Search:
         """
         if len(self._marks) == MOST_MARKS:
             return False
-        found = find_shared_mark(photo_set, [shared.mark for shared in (*self._marks, *self._refused)])
+        refused = [shared.mark for shared in self._refused]
+        found = find_shared_mark(photo_set, [*self._known, *refused])
         if found is None:
             return False
         beneath = Unmarked(photo_set, [found.mark]).look_beneath(found.mark)
@@ -102,10 +107,9 @@ class _Search:
             return True
         looked_at = max(found.looked_at, chosen_from)
         self._marks.append(replace(found, mark=mark, looked_at=looked_at))
-        if mark is found.mark and len(self._marks) == 1:
-            self._others = beneath.shows_others
-        else:
-            self._others = self._unmarked.look_beneath(mark).shows_others
+        if mark is not found.mark or len(self._marks) > 1:
+            beneath = Unmarked(self._photo_set, self._known).look_beneath(mark)
+        self._others = beneath.shows_others
         return True
 
 
