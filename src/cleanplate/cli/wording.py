@@ -69,8 +69,8 @@ def describe_mark(event: MarkShared) -> str:
 
     >>> describe_mark(MarkShared(mark="OUT/mark.png", looked_at=9, sharing=7, sha256=""))
     '7 of 9 photographs share a mark, which is inverted: OUT/mark.png'
-    >>> describe_mark(MarkShared(mark="m.png", looked_at=9, sharing=7, sha256="", again=True, others=True))
-    '7 of 9 photographs share a mark, which is inverted, as in the run before: m.png; others are looked for too'
+    >>> describe_mark(MarkShared(mark="m.png", looked_at=9, sharing=7, sha256="", others=True))
+    '7 of 9 photographs share a mark, which is inverted: m.png; others are looked for too'
     """
     taken_up = ", as in the run before" if event.again else ""
     others = "; others are looked for too" if event.others else ""
