@@ -106,8 +106,19 @@ def test_other_marks_are_told(tmp_path: Path) -> None:
     finder = Finder(ELSEWHERE)
     beneath = Unmarked(make_photo_set(tmp_path, find_marks=finder), [MARK]).look_beneath(MARK)
     assert beneath.shows_others
-    assert beneath.asked == 12
+    assert beneath.asked == FIRST_ASKED
     assert beneath.keep_gone() is MARK
+
+
+def test_other_marks_on_some_photographs_take_a_longer_look(tmp_path: Path) -> None:
+    write_folder(tmp_path, 12, mark=MARK)
+
+    def look(photos: Sequence[Photo]) -> list[Detection | None]:
+        return Finder(ELSEWHERE)(photos) if int(photos[0].path.stem) % 2 else [None]
+
+    beneath = Unmarked(make_photo_set(tmp_path, find_marks=look), [MARK]).look_beneath(MARK)
+    assert (beneath.asked, beneath.with_others) == (12, 6)
+    assert beneath.shows_others
 
 
 def test_photographs_without_the_mark_do_not_count(tmp_path: Path) -> None:

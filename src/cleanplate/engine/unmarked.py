@@ -15,7 +15,7 @@ from cleanplate.marks.place import place_mark
 from cleanplate.pipeline.known import LEAST_OPACITY, KnownMarks, Taken
 from cleanplate.structures import Box, Detection, Mark, Photo
 
-#: Photographs that are looked at first; where nothing else is seen on any of them, no more are.
+#: Photographs that are looked at first; where something else is seen on none of them or on all, no more are.
 FIRST_ASKED = 8
 #: They carry other marks too where the finder sees some on this part of them, and on so many. Source: of
 #: photographs without a mark it takes something for one on three to six of a hundred.
@@ -55,7 +55,7 @@ class Unmarked:
                 continue
             (found,) = self._marked.find([replace(photo, rgb=taken.rgb)])
             beneath.add(found, taken)
-            if beneath.asked >= FIRST_ASKED and not beneath.with_others:
+            if beneath.asked >= FIRST_ASKED and beneath.is_clear:
                 break
         return beneath
 
@@ -111,6 +111,11 @@ class Beneath:
     def shows_others(self) -> bool:
         """Whether the photographs carry other marks too."""
         return self.with_others >= max(FEWEST_WITH_OTHERS, LEAST_WITH_OTHERS * self.asked)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether further photographs of the first look would hardly change whether they carry others."""
+        return self.with_others == 0 or self.with_others >= LEAST_WITH_OTHERS * FIRST_LOOK
 
     def keep_gone(self) -> Mark | None:
         """The mark without the parts that are still seen on many photographs; None: nothing is left."""
