@@ -21,21 +21,19 @@ from numpy.typing import NDArray
 from cleanplate.engine.run import repair_folder
 from cleanplate.evaluate.folders import (
     INSIDE,
-    PLACES,
     DrawnFolder,
     FolderOptions,
     FolderPhoto,
     draw_folder,
     draw_shared_mark,
 )
-from cleanplate.evaluate.make import find_photos
-from cleanplate.evaluate.split import SPLITS, choose_split, find_held_out_assets
 from cleanplate.evaluate.triples import read_picture
 from cleanplate.marks import Assets, draw
 from cleanplate.marks.sample import encode_jpeg
 from cleanplate.metrics import masked_psnr
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import BoolArray, Mark, Placement
+from held_out import add_drawing_arguments, load_split
 
 OPACITY, BESIDE_OPACITY, QUALITY = 0.45, 0.5, 92
 MARGIN_PX = 13
@@ -56,16 +54,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path)
+    add_drawing_arguments(parser)
     parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--place", choices=PLACES, default="anchored")
     parser.add_argument("--kind", choices=("logo", "text", "both"), default="logo")
     parser.add_argument("--beside", choices=("text", "logo", "both", "dates"), default="text")
     parser.add_argument("--share", type=float, default=1.0, help="of the photographs that carry the second")
-    parser.add_argument("--split", choices=SPLITS, default="validation")
-    parser.add_argument("--fonts", type=Path)
-    parser.add_argument("--logos", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as place:
         root = Path(place)
@@ -81,7 +74,7 @@ def main() -> None:
 
 def draw_both(arguments: argparse.Namespace, folder: Path) -> dict[str, Both]:
     """Write the folder; the truth by file name."""
-    assets = find_held_out_assets(arguments.fonts, arguments.logos, None, arguments.split)
+    sources, assets = load_split(arguments)
     options = FolderOptions(
         count=arguments.count,
         kind=arguments.kind,
@@ -91,7 +84,6 @@ def draw_both(arguments: argparse.Namespace, folder: Path) -> dict[str, Both]:
         clean_share=0.0,
         seed=arguments.seed,
     )
-    sources = choose_split(find_photos(arguments.photos), arguments.split)
     drawn = draw_folder(sources, assets, options, folder)
     beside = list_beside(arguments, assets)
     truth = {}

@@ -20,11 +20,10 @@ import numpy as np
 
 from cleanplate.engine.run import repair_folder
 from cleanplate.evaluate.folder_score import WORSE_DB, score_photo
-from cleanplate.evaluate.folders import KINDS, PLACES, DrawnFolder, FolderOptions, draw_folder
-from cleanplate.evaluate.make import find_photos
-from cleanplate.evaluate.split import SPLITS, choose_split, find_held_out_assets
+from cleanplate.evaluate.folders import KINDS, DrawnFolder, FolderOptions, draw_folder
 from cleanplate.evaluate.triples import read_picture
 from cleanplate.settings import RepairSettings
+from held_out import add_drawing_arguments, load_split
 
 COLUMNS = ("input", "Telea, true mask", "without folder mode", "with it", "true mark", "the same, cleaned")
 
@@ -34,16 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path)
+    add_drawing_arguments(parser)
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--marks", type=int, default=3)
     parser.add_argument("--clean", type=int, default=10)
     parser.add_argument("--opacity", type=float, default=0.45)
-    parser.add_argument("--place", choices=PLACES, default="anchored")
-    parser.add_argument("--split", choices=SPLITS, default="validation")
-    parser.add_argument("--fonts", type=Path)
-    parser.add_argument("--logos", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as place:
         root = Path(place)
@@ -69,8 +63,7 @@ def main() -> None:
 
 def draw_all(arguments: argparse.Namespace, root: Path) -> list[DrawnFolder]:
     """The folders, each of photographs of its own, and the one without a mark last."""
-    sources = choose_split(find_photos(arguments.photos), arguments.split)
-    assets = find_held_out_assets(arguments.fonts, arguments.logos, None, arguments.split)
+    sources, assets = load_split(arguments)
     order = np.random.default_rng(arguments.seed).permutation(len(sources))
     parts: Sequence[np.ndarray] = np.array_split(order, arguments.marks + 1)
     drawn = []

@@ -175,3 +175,22 @@ def test_of_a_mark_the_parts_that_come_off_are_kept(still: int) -> None:
         assert kept.alpha[:30].max() == 0
         np.testing.assert_array_equal(kept.alpha[30:], mark.alpha[30:])
     assert not beneath.shows_others
+
+
+def test_a_part_that_is_cut_off_on_a_photograph_does_not_count_there() -> None:
+    """Three photographs show all of it, and the finder still sees its upper part; on five that is outside."""
+    mark = draw_two_parts()
+    beneath = Beneath(mark)
+    for _ in range(3):
+        beneath.add(see((slice(95, 105), slice(15, 70))), taken_at(mark, 10, 90))
+    for _ in range(5):
+        rgb = np.zeros((*SIZE, 3), np.uint8)
+        opacity = np.zeros(SIZE, np.float32)
+        opacity[:30, 10 : 10 + mark.alpha.shape[1]] = mark.alpha[30:]
+        beneath.add(
+            None, Taken(rgb, detect_from_probability(np.ceil(opacity)), (), ((mark, Placement(10, -30)),))
+        )
+    kept = beneath.keep_gone()
+    assert kept is not None
+    assert kept.alpha[:30].max() == 0
+    assert kept.alpha[30:].max() > 0

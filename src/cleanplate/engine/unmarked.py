@@ -13,7 +13,7 @@ from cleanplate.engine.leads import FIRST_LOOK, spread_evenly
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.marks.place import place_mark
 from cleanplate.pipeline.known import LEAST_OPACITY, KnownMarks, Taken
-from cleanplate.structures import Box, Detection, Mark, Photo
+from cleanplate.structures import BoolArray, Box, Detection, Mark, Photo
 
 #: Photographs that are looked at first; where something else is seen on none of them or on all, no more are.
 FIRST_ASKED = 8
@@ -101,11 +101,10 @@ class Beneath:
         for placement in (placement for mark, placement in taken.placed if mark is self.mark):
             for at, part in enumerate(self._parts):
                 placed = place_mark(part, placement, *seen.shape)
-                if placed is not None:
-                    shape, box = placed
-                    there = shape.alpha > LEAST_OPACITY
+                covered = None if placed is None else _find_covered(placed[0], seen[placed[1].slices])
+                if covered is not None:
                     self._was[at] += 1
-                    self._is[at] += seen[box.slices][there].mean() >= LEAST_COVERED if there.any() else 0
+                    self._is[at] += covered >= LEAST_COVERED
 
     @property
     def shows_others(self) -> bool:
@@ -124,6 +123,12 @@ class Beneath:
             return self.mark
         kept = [part.alpha for part, is_gone in zip(self._parts, gone, strict=True) if is_gone]
         return replace(self.mark, alpha=np.maximum.reduce(kept)) if kept else None
+
+
+def _find_covered(part: Mark, seen: BoolArray) -> float | None:
+    """Which part of a mark's pixels is seen; None where it has none: it is cut off there."""
+    there = part.alpha > LEAST_OPACITY
+    return float(seen[there].mean()) if there.any() else None
 
 
 def _keep_only(mark: Mark, box: Box) -> Mark:
