@@ -14,6 +14,7 @@ from cleanplate.remove.base import Crop
 from cleanplate.remove.compression import read_compression
 from cleanplate.remove.groups import label_groups
 from cleanplate.remove.inpaint import dilate
+from cleanplate.remove.islands import mark_islands
 from cleanplate.remove.separate import MARGIN_PX, MATTE_FLOOR, Separation, separate
 from cleanplate.structures import BoolArray, Box, FloatArray
 
@@ -64,8 +65,8 @@ class Pictures:
 class Candidates:
     """A crop taken apart, and what it could become.
 
-    matte: (h, w), the network's without what is no mark. owner: (h, w) int32, the group of every pixel that
-    may be rewritten, 0 elsewhere.
+    matte: (h, w), the network's without what is no mark and with what it has left out inside one. owner:
+    (h, w) int32, the group of every pixel that may be rewritten, 0 elsewhere.
     """
 
     crop: Crop
@@ -112,6 +113,7 @@ def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
     matte = clean_matte(prediction.matte, crop.mask)
     if not (matte > MATTE_FLOOR).any():
         return None
+    matte = mark_islands(crop.rgb, matte, crop.probability, floor=MATTE_FLOOR, margin_px=MARGIN_PX)
     hint = np.clip(prediction.opacity / np.maximum(matte, 0.1), 0.05, 1).astype(np.float32)
     apart = separate(
         crop.rgb,
