@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from cleanplate.remove.base import Crop, Removal
+from cleanplate.remove.bleeding import take_back_colours
 from cleanplate.remove.candidates import (
     Candidates,
     Pictures,
@@ -116,8 +117,15 @@ def _put_together(
             method = Method.FILLED
         if method is Method.FILLED:
             filled[near.slices] |= where
+        if method is Method.LEFT:
+            del boxes[group.label]
         regions.append(Region(box.moved(crop.box.left, crop.box.top), method, opacity, 1 - visible))
-    return Removal(np.clip(rgb, 0, 1), changed, tuple(regions), filled)
+    rgb = np.clip(rgb, 0, 1)
+    if boxes and crop.quantisation is not None and any(crop.quantisation.halved):
+        allowed = crop.mask if crop.given else None
+        rgb, coloured = take_back_colours(crop.rgb, rgb, found.matte, owner, boxes, filled, allowed)
+        changed |= coloured
+    return Removal(rgb, changed, tuple(regions), filled)
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:
