@@ -8,7 +8,14 @@ import pytest
 from cleanplate.metrics import masked_psnr
 from cleanplate.models.nets.chooser import INPUT_PLANES
 from cleanplate.remove.base import Crop
-from cleanplate.remove.candidates import Prediction, clean_matte, find_boxes, find_candidates
+from cleanplate.remove.candidates import (
+    LEAST_PROBABILITY,
+    PROBABLE_PX,
+    Prediction,
+    clean_matte,
+    find_boxes,
+    find_candidates,
+)
 from cleanplate.remove.choose import METHODS, MOST_LEFT, choose_by_shares, fill_crop, restore_crop
 from cleanplate.remove.compression import Compression
 from cleanplate.remove.shrinkage import spread_rounding
@@ -129,10 +136,15 @@ def test_a_matte_far_from_the_finders_mask_is_dropped() -> None:
     matte[40:60, 20:60] = matte[40:60, 300:340] = 1
     mask = np.zeros((100, 400), bool)
     mask[45:50, 30:40] = True
-    kept = clean_matte(matte, mask)
+    sure = np.ones(matte.shape, np.float32)
+    kept = clean_matte(matte, mask, sure)
     assert kept[50, 58] == 1
     assert not kept[:, 200:].any()
-    assert not clean_matte(matte * 0.05, mask).any()
+    assert not clean_matte(matte * 0.05, mask, sure).any()
+    sure[:, 45:] = LEAST_PROBABILITY / 2  # the same piece, of which the finder sees a part alone
+    kept = clean_matte(matte, mask, sure)
+    assert kept[50, 44 + PROBABLE_PX] == 1
+    assert not kept[:, 45 + PROBABLE_PX :].any()
 
 
 def test_boxes_of_no_labels() -> None:
@@ -173,7 +185,7 @@ def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_
     assert np.allclose(changed.rgb[changed.changed], np.clip(mean, 0, 1)[changed.changed], atol=1e-5)
 
 
-@pytest.mark.parametrize(("probability", "stays"), [(0.3, True), (0.45, False), (0.9, False)])
+@pytest.mark.parametrize(("probability", "stays"), [(0.3, True), (0.5, True), (0.6, False), (0.9, False)])
 def test_a_group_stays_where_the_chooser_doubts_it_more_than_the_finder_is_sure_of_it(
     probability: float, stays: bool
 ) -> None:

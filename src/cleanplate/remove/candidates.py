@@ -20,6 +20,11 @@ from cleanplate.structures import BoolArray, Box, FloatArray
 
 #: A matte counts as far from the finder's mask as this.
 REACH_PX = 12
+#: A matte counts where the finder's probability is at least this within so many pixels. Source: crops of 160
+#: validation photographs (offline, the shipped networks, 81 clean ones with crops beside): 22.37 > 22.65 dB
+#: inside, repaired 68.1 > 71.9 %, 12 > 13 made worse, whole pictures 0.24 dB better; from 0.4 on 22.66, 73.1
+#: and 17, from 0.5 on within 8 pixels 22.60, 70.6 and 14.
+LEAST_PROBABILITY, PROBABLE_PX = 0.3, 4
 #: Mattes under this are the network's doubt, not a mark.
 LEAST_MATTE = 0.08
 #: For the chooser: what is so much evidence is beyond doubt, and how a fill's standard deviation is scaled.
@@ -110,7 +115,7 @@ class Candidates:
 
 def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
     """Take a crop apart by what the network says about it; None where it shows no mark."""
-    matte = clean_matte(prediction.matte, crop.mask)
+    matte = clean_matte(prediction.matte, crop.mask, crop.probability)
     if not (matte > MATTE_FLOOR).any():
         return None
     matte = mark_islands(crop.rgb, matte, crop.probability, floor=MATTE_FLOOR, margin_px=MARGIN_PX)
@@ -125,17 +130,20 @@ def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
     return Candidates(crop, prediction, matte, apart, _spread_labels(apart))
 
 
-def clean_matte(matte: FloatArray, mask: BoolArray) -> FloatArray:
-    """The matte without doubt and without what lies away from all that the finder found.
+def clean_matte(matte: FloatArray, mask: BoolArray, probability: FloatArray) -> FloatArray:
+    """The matte without doubt and without what lies away from all that the finder found, or holds probable.
 
-    A connected piece of the matte stays whole where it comes within REACH_PX of the mask.
+    A connected piece of the matte stays where it comes within REACH_PX of the mask, all of it but where the
+    finder sees no mark: a restorer that is shown a mark on texture takes the texture along, and then the mark
+    and all round it is left or inverted together.
     """
     surely = dilate(matte > LEAST_MATTE, 1)
     labels, count = label_groups(surely)
     near = np.zeros(count + 1, bool)
     near[np.unique(labels[dilate(mask, REACH_PX)])] = True
     near[0] = False
-    return np.where(near[labels], matte, 0).astype(np.float32)
+    probable = dilate(probability >= LEAST_PROBABILITY, PROBABLE_PX)
+    return np.where(near[labels] & probable, matte, 0).astype(np.float32)
 
 
 def find_boxes(labels: NDArray[np.int32]) -> dict[int, Box]:
