@@ -115,10 +115,9 @@ class Candidates:
 
 def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
     """Take a crop apart by what the network says about it; None where it shows no mark."""
-    matte = clean_matte(prediction.matte, crop.mask, crop.probability)
+    matte = find_matte(crop, prediction)
     if not (matte > MATTE_FLOOR).any():
         return None
-    matte = mark_islands(crop.rgb, matte, crop.probability, floor=MATTE_FLOOR, margin_px=MARGIN_PX)
     hint = np.clip(prediction.opacity / np.maximum(matte, 0.1), 0.05, 1).astype(np.float32)
     apart = separate(
         crop.rgb,
@@ -128,6 +127,14 @@ def find_candidates(crop: Crop, prediction: Prediction) -> Candidates | None:
         origin=(crop.box.left, crop.box.top),
     )
     return Candidates(crop, prediction, matte, apart, _spread_labels(apart))
+
+
+def find_matte(crop: Crop, prediction: Prediction) -> FloatArray:
+    """(h, w): the network's matte without what is no mark, and with what it has left out inside one."""
+    matte = clean_matte(prediction.matte, crop.mask, crop.probability)
+    if not (matte > MATTE_FLOOR).any():
+        return matte
+    return mark_islands(crop.rgb, matte, crop.probability, floor=MATTE_FLOOR, margin_px=MARGIN_PX)
 
 
 def clean_matte(matte: FloatArray, mask: BoolArray, probability: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.bleeding import take_back_colours
@@ -17,9 +18,9 @@ from cleanplate.remove.candidates import (
     Candidates,
     Pictures,
     Prediction,
-    clean_matte,
     find_boxes,
     find_candidates,
+    find_matte,
 )
 from cleanplate.remove.estimate import LayerFit
 from cleanplate.remove.groups import label_groups
@@ -122,11 +123,24 @@ def _put_together(
             del boxes[group.label]
         regions.append(Region(box.moved(crop.box.left, crop.box.top), method, opacity, 1 - visible))
     rgb = np.clip(rgb, 0, 1)
-    if boxes and crop.quantisation is not None and any(crop.quantisation.halved):
-        allowed = crop.mask if crop.given else None
-        rgb, coloured = take_back_colours(crop.rgb, rgb, found.matte, owner, boxes, filled, allowed)
-        changed |= coloured
-    return Removal(rgb, changed, tuple(regions), filled)
+    rgb, coloured = _take_back_colours(crop, rgb, found.matte, owner, boxes, filled)
+    return Removal(rgb, changed | coloured, tuple(regions), filled)
+
+
+def _take_back_colours(
+    crop: Crop,
+    rgb: FloatArray,
+    matte: FloatArray,
+    owner: NDArray[np.int32],
+    boxes: dict[int, Box],
+    filled: BoolArray,
+) -> tuple[FloatArray, BoolArray]:
+    """(the repaired crop without the colours that its file has spread, where it differs); a given mask is
+    kept to."""
+    if not boxes or crop.quantisation is None or not any(crop.quantisation.halved):
+        return rgb, np.zeros(owner.shape, bool)
+    allowed = crop.mask if crop.given else None
+    return take_back_colours(crop.rgb, rgb, matte, owner, boxes, filled, allowed)
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:
@@ -135,23 +149,25 @@ def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Remo
     Which they are says the network's matte, or the mask itself where it was given. Where next to nothing
     shows through, the network often gives the mark back: such groups are filled from the surroundings.
     """
-    cleaned = clean_matte(prediction.matte, crop.mask, crop.probability)
-    support = crop.mask if crop.given else cleaned > MATTE_FLOOR
+    matte = crop.mask.astype(np.float32) if crop.given else find_matte(crop, prediction)
+    support = matte > MATTE_FLOOR
     if not support.any():
         return leave(crop)
     mask = support if crop.given else dilate(support, MARGIN_PX)
     filled = fill_with_membrane(crop.rgb, mask)
-    labels, _ = label_groups(support)
     if with_network:
         background = np.clip(prediction.background, 0, 1)
         gone = _find_gone(crop.rgb, background, support, mask)
         filled = np.where(gone[..., None], background, filled)
+    labels, _ = label_groups(support)
+    boxes = sorted(find_boxes(labels).items())
     regions = tuple(
-        Region(box.moved(crop.box.left, crop.box.top), Method.FILLED, None, 1.0)
-        for _, box in sorted(find_boxes(labels).items())
+        Region(box.moved(crop.box.left, crop.box.top), Method.FILLED, None, 1.0) for _, box in boxes
     )
     rgb = np.where(mask[..., None], np.clip(filled, 0, 1), crop.rgb).astype(np.float32)
-    return Removal(rgb, mask, regions)
+    owner, _ = label_groups(mask)
+    rgb, coloured = _take_back_colours(crop, rgb, matte, owner, find_boxes(owner), mask)
+    return Removal(rgb, mask | coloured, regions)
 
 
 def _find_gone(rgb: FloatArray, background: FloatArray, support: BoolArray, mask: BoolArray) -> BoolArray:
