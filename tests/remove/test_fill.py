@@ -223,8 +223,8 @@ def test_lama_paints_for_the_restorer_and_is_admitted_by_the_guard(given: bool) 
     subject = NetworkRemover(Opaque().eval(), torch.device("cpu"), "oracle", filler=filler)
     crop = Crop(drawn.marked, drawn.matte, drawn.matte > 0.3, Box(0, 0, 200, 120), given)
     (removal,) = finished(subject.remove([crop], attempt))
-    assert [request.stage for request in asked] == ["restore", "separate", "fill"]
-    assert asked[2].network is lama
+    assert [request.stage for request in asked] == ["restore", "separate", "separate", "fill"]
+    assert asked[3].network is lama
     bare, _ = restore(1.0, None, given=given)
     assert not np.array_equal(bare.rgb, removal.rgb)
     assert np.array_equal(removal.rgb[~removal.changed], drawn.marked[~removal.changed])

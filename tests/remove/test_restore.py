@@ -15,7 +15,7 @@ from cleanplate.metrics import masked_psnr
 from cleanplate.models.request import Attempt, Item, Request, Result, plainly
 from cleanplate.remove import restore
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.restore import SEPARATE_BYTES_BY_PIXEL, NetworkRemover
+from cleanplate.remove.restore import FILL_BYTES_BY_PIXEL, SEPARATE_BYTES_BY_PIXEL, NetworkRemover
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Box, Method, Quantisation
 from tests.measuring import Measuring
@@ -221,7 +221,8 @@ def test_too_little_memory_for_taking_a_crop_apart_is_that_crops_alone() -> None
     results = remover().remove([crop_of(drawn), crop_of(drawn)], refuse_once)
     assert results[0] is refusal
     assert isinstance(results[1], Removal)
-    assert heard == [SEPARATE_BYTES_BY_PIXEL * drawn.matte.size] * 2
+    by_pixel = [SEPARATE_BYTES_BY_PIXEL, SEPARATE_BYTES_BY_PIXEL, FILL_BYTES_BY_PIXEL]
+    assert heard == [each * drawn.matte.size for each in by_pixel]
 
 
 def test_memory_that_runs_out_on_the_way_goes_to_whoever_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +264,11 @@ def test_taking_a_crop_of_a_jpeg_apart_takes_what_it_says(size: tuple[int, int])
 
 @pytest.mark.parametrize("inpaint", ["opencv", "embedded"])
 def test_filling_a_crop_takes_what_it_says(inpaint: str) -> None:
-    remover(inpaint).remove([crop_of(striped(384, 512, "all over"))], attempt := Measuring("separate"))
+    """Most of a JPEG file under a coloured mark."""
+    drawn, steps = striped(384, 512, "all over"), np.full((8, 8), 10, np.float32)
+    red = drawn.marked * np.array([1, 0.3, 0.3], np.float32)
+    crop = replace(crop_of(drawn), rgb=red, quantisation=Quantisation(steps, steps, (True, True)))
+    remover(inpaint).remove([crop], attempt := Measuring("separate"))
     attempt.check(closely=inpaint == "opencv")
 
 

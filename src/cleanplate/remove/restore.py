@@ -41,10 +41,11 @@ BYTES_BY_PIXEL = 4 * (4 + 2 * PLANES)
 #: What the chooser sees of a pixel, and its shares, twice.
 CHOOSE_BYTES_BY_PIXEL = 4 * (INPUT_PLANES + 2 * CANDIDATES)
 #: Host bytes by pixel that taking a crop apart and filling one take with the network's planes. Source:
-#: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a mark of two tints all over, 128.
-#: Cleaning the inverse of a compressed file takes no more.
+#: measured by tracemalloc (`tests/remove/test_restore.py`): 213 with a mark of two tints all over, 151 where
+#: its colours are taken back too, as putting a crop together from what it could become. Cleaning the inverse
+#: of a compressed file takes no more.
 SEPARATE_BYTES_BY_PIXEL = 250
-FILL_BYTES_BY_PIXEL = 140
+FILL_BYTES_BY_PIXEL = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +227,9 @@ class NetworkRemover:
         return leave(crop) if found is None else self._choose(found, attempt)
 
     def _choose(self, found: Candidates, attempt: Attempt) -> Removal | Exception:
+        nbytes = FILL_BYTES_BY_PIXEL * found.owner.size
         if self.chooser is None:
-            return choose_by_rule(found)
+            return run_alone(attempt, "separate", nbytes, lambda: choose_by_rule(found))
         layers, size = found.lay_out(), found.owner.shape
         blend = TileBlend((*size, CANDIDATES), overlap=OVERLAP_PX)
         boxes = windows(*size, tile=WINDOW_PX, overlap=OVERLAP_PX)
@@ -236,7 +238,8 @@ class NetworkRemover:
             if isinstance(shares, Exception):
                 return shares
             blend.add(box, shares)
-        return choose_by_shares(found, blend.result())
+        shares = blend.result()
+        return run_alone(attempt, "separate", nbytes, lambda: choose_by_shares(found, shares))
 
     def _ask_chooser(self, pieces: Sequence[Layers]) -> Request[Layers, FloatArray]:
         height, width = pieces[0][0].shape[:2]
