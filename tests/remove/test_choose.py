@@ -16,7 +16,7 @@ from cleanplate.remove.candidates import (
     find_boxes,
     find_candidates,
 )
-from cleanplate.remove.choose import METHODS, MOST_LEFT, choose_by_shares, fill_crop, restore_crop
+from cleanplate.remove.choose import LEAST_SURE, METHODS, MOST_LEFT, choose_by_shares, fill_crop, restore_crop
 from cleanplate.remove.compression import Compression
 from cleanplate.remove.shrinkage import spread_rounding
 from cleanplate.remove.unblend import merge_compressed
@@ -196,6 +196,20 @@ def test_a_group_stays_where_the_chooser_doubts_it_more_than_the_finder_is_sure_
     found = find_candidates(crop, predict(drawn, 0.5))
     assert found is not None
     removal = choose_by_shares(found, shares_of(drawn.matte.shape, 0.4, 0.6, 0, 0))
+    assert removal.changed.any() != stays
+
+
+@pytest.mark.parametrize(("probability", "stays"), [(LEAST_SURE - 0.02, True), (LEAST_SURE + 0.02, False)])
+def test_a_group_of_which_the_finder_is_hardly_sure_stays_whatever_the_chooser_says(
+    probability: float, stays: bool
+) -> None:
+    drawn = scene(0.5)
+    crop = replace(
+        crop_of(drawn.marked, drawn.matte), probability=np.full_like(drawn.matte, np.float32(probability))
+    )
+    found = find_candidates(crop, predict(drawn, 0.5))
+    assert found is not None
+    removal = choose_by_shares(found, shares_of(drawn.matte.shape, 0, 1, 0, 0))
     assert removal.changed.any() != stays
 
 
