@@ -47,12 +47,10 @@ def cut(rgb: FloatArray, matte: FloatArray, quantisation: Quantisation | None, g
     return Crop(rgb, matte, mask, box, given=given, quantisation=quantisation)
 
 
-def take_back(
-    marked: FloatArray, repaired: FloatArray, matte: FloatArray, allowed: BoolArray | None = None
-) -> tuple[FloatArray, BoolArray]:
+def take_back(marked: FloatArray, repaired: FloatArray, matte: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Of letters that were filled."""
     owner = dilate(matte > 0.02, 1).astype(np.int32)
-    return take_back_colours(marked, repaired, matte, owner, find_boxes(owner), owner > 0, allowed)
+    return take_back_colours(cut(marked, matte, HALVED), repaired, matte, owner, find_boxes(owner), owner > 0)
 
 
 def test_red_letters_leave_no_reddish_rim_and_no_reddish_fill() -> None:
@@ -101,12 +99,12 @@ def test_a_mark_without_colour_changes_nothing(colour: tuple[float, float, float
 def test_a_group_that_is_left_keeps_its_colours() -> None:
     _, marked, matte = red_letters()
     owner = dilate(matte > 0.02, 1).astype(np.int32)
-    nothing = np.zeros(owner.shape, bool)
-    same, changed = take_back_colours(marked, marked, matte, owner, {}, nothing)
+    crop, nothing = cut(marked, matte, HALVED), np.zeros(owner.shape, bool)
+    same, changed = take_back_colours(crop, marked, matte, owner, {}, nothing)
     np.testing.assert_array_equal(same, marked)
     assert not changed.any()
     filled = fill_with_membrane(marked, owner > 0)
-    _, changed = take_back_colours(marked, filled, matte, owner, find_boxes(owner), nothing)
+    _, changed = take_back_colours(crop, filled, matte, owner, find_boxes(owner), nothing)
     assert changed.any()
 
 

@@ -185,9 +185,19 @@ def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_
     assert np.allclose(changed.rgb[changed.changed], np.clip(mean, 0, 1)[changed.changed], atol=1e-5)
 
 
-@pytest.mark.parametrize(("probability", "stays"), [(0.3, True), (0.5, True), (0.65, False), (0.9, False)])
-def test_a_group_stays_where_the_chooser_doubts_it_more_than_the_finder_is_sure_of_it(
-    probability: float, stays: bool
+@pytest.mark.parametrize(
+    ("share", "probability", "stays"),
+    [
+        (0.4, 0.3, True),
+        (0.44, 0.62, True),  # the chooser doubts it more than the finder is sure of it
+        (0.4, 0.62, False),
+        (0.4, 0.9, False),
+        (0.0, LEAST_SURE - 0.02, True),  # the finder is hardly sure, whatever the chooser says
+        (0.0, LEAST_SURE + 0.02, False),
+    ],
+)
+def test_a_group_stays_where_both_doubt_it_or_the_finder_is_hardly_sure(
+    share: float, probability: float, stays: bool
 ) -> None:
     drawn = scene(0.5)
     crop = replace(
@@ -195,21 +205,7 @@ def test_a_group_stays_where_the_chooser_doubts_it_more_than_the_finder_is_sure_
     )
     found = find_candidates(crop, predict(drawn, 0.5))
     assert found is not None
-    removal = choose_by_shares(found, shares_of(drawn.matte.shape, 0.4, 0.6, 0, 0))
-    assert removal.changed.any() != stays
-
-
-@pytest.mark.parametrize(("probability", "stays"), [(LEAST_SURE - 0.02, True), (LEAST_SURE + 0.02, False)])
-def test_a_group_of_which_the_finder_is_hardly_sure_stays_whatever_the_chooser_says(
-    probability: float, stays: bool
-) -> None:
-    drawn = scene(0.5)
-    crop = replace(
-        crop_of(drawn.marked, drawn.matte), probability=np.full_like(drawn.matte, np.float32(probability))
-    )
-    found = find_candidates(crop, predict(drawn, 0.5))
-    assert found is not None
-    removal = choose_by_shares(found, shares_of(drawn.matte.shape, 0, 1, 0, 0))
+    removal = choose_by_shares(found, shares_of(drawn.matte.shape, share, 1 - share, 0, 0))
     assert removal.changed.any() != stays
 
 

@@ -1,8 +1,8 @@
 """Colour that compression has spread from a mark to the pixels round it, taken back.
 
 Most JPEG files hold colours at half the resolution, so that red letters have a rim of two or three reddish
-pixels where no mark is. A fill that starts there is reddish all over, and the rim itself stays. Arrays in,
-arrays out; pictures are (h, w, 3) float32 in [0, 1], masks (h, w) bool.
+pixels where no mark is. A fill that starts there is reddish all over, and the rim itself stays. Pictures
+are (h, w, 3) float32 in [0, 1], masks (h, w) bool.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.remove.base import Crop
 from cleanplate.remove.inpaint import dilate, fill_with_membrane
 from cleanplate.remove.shrinkage import TO_RGB, TO_YCC
 from cleanplate.structures import BoolArray, Box, FloatArray
@@ -29,25 +30,27 @@ LEAST_TAKEN = 0.002
 
 
 def take_back_colours(
-    marked: FloatArray,
+    crop: Crop,
     repaired: FloatArray,
     matte: FloatArray,
     owner: NDArray[np.int32],
     boxes: dict[int, Box],
     filled: BoolArray,
-    allowed: BoolArray | None = None,
 ) -> tuple[FloatArray, BoolArray]:
-    """(the repaired picture without the marks' colours in and round them, where it differs).
+    """(the repaired crop without the marks' colours in and round them, where it differs): of files that hold
+    colours at half the resolution; others come back as they are.
 
     matte: (h, w) in [0, 1]. owner: (h, w), the group of every pixel that may be rewritten, 0 elsewhere;
     boxes: round each group that was rewritten. filled: what was filled, all of which is looked at; of the
-    rest only what lies near its edge. allowed: the only pixels outside `owner` that may change; None: all.
+    rest only what lies near its edge. Outside `owner` a mask that was given is kept to.
 
     Along the line from the photograph's colour to the mark's a pixel keeps nothing of the mark's side. What
     the photograph's colour is says a membrane from farther off than colours spread. Lightness stays.
     """
-    result, changed = repaired.copy(), np.zeros(owner.shape, bool)
-    height, width = owner.shape
+    changed = np.zeros(owner.shape, bool)
+    if crop.quantisation is None or not any(crop.quantisation.halved):
+        return repaired, changed
+    marked, (height, width) = crop.rgb, owner.shape
     cores = {label: (owner[box.slices] == label) & (matte[box.slices] > CORE) for label, box in boxes.items()}
     coloured = {
         label: box
@@ -56,7 +59,8 @@ def take_back_colours(
         and _find_length(_compare(marked, repaired, box, cores[label])) > LEAST_COLOUR / 2
     }
     if not coloured:
-        return result, changed
+        return repaired, changed
+    result = repaired.copy()
     wide = fill_with_membrane(marked, dilate(owner > 0, SPREAD_PX))
     for label, box in coloured.items():
         toward = _compare(marked, wide, box, cores[label])
@@ -67,8 +71,8 @@ def take_back_colours(
         near = box.grown(2 * SPREAD_PX + 1, width, height).slices
         there = owner[near] == label
         where = _find_rim(owner[near], there, filled[near])
-        if allowed is not None:
-            where &= allowed[near] | there
+        if crop.given:
+            where &= crop.mask[near] | there
         ycc = cv2.transform(result[near], TO_YCC)
         excess = np.clip((ycc - cv2.transform(wide[near], TO_YCC))[..., 1:] @ toward, 0, colour)
         where &= excess > LEAST_TAKEN

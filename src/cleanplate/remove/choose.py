@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.bleeding import take_back_colours
@@ -131,24 +130,8 @@ def _put_together(
             del boxes[group.label]
         regions.append(Region(box.moved(crop.box.left, crop.box.top), method, opacity, 1 - visible))
     rgb = np.clip(rgb, 0, 1)
-    rgb, coloured = _take_back_colours(crop, rgb, found.matte, owner, boxes, filled)
+    rgb, coloured = take_back_colours(crop, rgb, found.matte, owner, boxes, filled)
     return Removal(rgb, changed | coloured, tuple(regions), filled)
-
-
-def _take_back_colours(
-    crop: Crop,
-    rgb: FloatArray,
-    matte: FloatArray,
-    owner: NDArray[np.int32],
-    boxes: dict[int, Box],
-    filled: BoolArray,
-) -> tuple[FloatArray, BoolArray]:
-    """(the repaired crop without the colours that its file has spread, where it differs); a given mask is
-    kept to."""
-    if not boxes or crop.quantisation is None or not any(crop.quantisation.halved):
-        return rgb, np.zeros(owner.shape, bool)
-    allowed = crop.mask if crop.given else None
-    return take_back_colours(crop.rgb, rgb, matte, owner, boxes, filled, allowed)
 
 
 def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Removal:
@@ -174,7 +157,7 @@ def fill_crop(crop: Crop, prediction: Prediction, *, with_network: bool) -> Remo
     )
     rgb = np.where(mask[..., None], np.clip(filled, 0, 1), crop.rgb).astype(np.float32)
     owner, _ = label_groups(mask)
-    rgb, coloured = _take_back_colours(crop, rgb, matte, owner, find_boxes(owner), mask)
+    rgb, coloured = take_back_colours(crop, rgb, matte, owner, find_boxes(owner), mask)
     return Removal(rgb, mask | coloured, regions)
 
 
