@@ -139,6 +139,44 @@ def test_a_result_never_falls_on_an_input(tmp_path: Path) -> None:
         find(tmp_path / "one", tmp_path / "out/two", out=tmp_path / "out")
 
 
+def test_a_result_never_falls_on_an_input_through_a_link_in_the_output(tmp_path: Path) -> None:
+    touch(tmp_path, "in/sub/a.jpg", "out/other/b.jpg")
+    (tmp_path / "out/sub").symlink_to(tmp_path / "in/sub", target_is_directory=True)
+    with pytest.raises(UsageError, match="fall on an input"):
+        find(tmp_path / "in", out=tmp_path / "out", recursive=True)
+
+
+def test_a_linked_folder_in_the_output_that_holds_no_input_takes_results(tmp_path: Path) -> None:
+    touch(tmp_path, "in/sub/a.jpg", "disk/b.jpg", "out/x")
+    (tmp_path / "out/sub").symlink_to(tmp_path / "disk", target_is_directory=True)
+    assert names(find(tmp_path / "in", out=tmp_path / "out", recursive=True)) == [("sub/a.jpg", "sub/a.jpg")]
+
+
+def test_links_in_a_circle_are_a_problem_each(tmp_path: Path) -> None:
+    touch(tmp_path / "in", "a.jpg")
+    (tmp_path / "in/loop.jpg").symlink_to(tmp_path / "in/loop.jpg")
+    (tmp_path / "in/one.jpg").symlink_to(tmp_path / "in/two.jpg")
+    (tmp_path / "in/two.jpg").symlink_to(tmp_path / "in/one.jpg")
+    found = find(tmp_path / "in", out=tmp_path / "out", recursive=True)
+    assert names(found) == [("a.jpg", "a.jpg")]
+    assert [problem.path.name for problem in found.problems] == ["loop.jpg", "one.jpg", "two.jpg"]
+
+
+def test_what_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "in", "a.jpg", "shut/b.jpg")
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "shut":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    found = find(tmp_path / "in", out=tmp_path / "out", recursive=True)
+    assert names(found) == [("a.jpg", "a.jpg")]
+    assert "Permission denied" in found.problems[0].cause
+
+
 def test_the_limit_takes_the_first_and_moves_no_name(tmp_path: Path) -> None:
     touch(tmp_path / "in", "c.jpg", "a.jpg", "a.png", "b.jpg")
     whole = find(tmp_path / "in", out=tmp_path / "out", format="png")

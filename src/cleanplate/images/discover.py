@@ -131,11 +131,11 @@ def check_roots(inputs: Sequence[Path], output: Path) -> None:
 
 
 def _check_targets(entries: Sequence[_Entry], outputs: dict[str, str], output: Path) -> None:
-    """Only possible where an input lies inside the output folder, but then an input would be lost."""
-    places = {str(_place(entry.path)) for entry in entries} | {str(entry.path.resolve()) for entry in entries}
-    base = output.resolve()
+    """Only possible where an input lies inside the output folder, or a link in that leads to one, but then an
+    input would be lost."""
+    places = {str(_place(entry.path)) for entry in entries} | {str(_resolve(entry.path)) for entry in entries}
     for entry in entries:
-        if str(base / outputs[entry.name]) in places:
+        if str(_place(output / outputs[entry.name])) in places:
             raise UsageError(
                 f"{entry.path}: its result would fall on an input in {output}; name another output folder"
             )
@@ -160,11 +160,19 @@ def _walk(folder: Path, root: Path, output: Path, *, recursive: bool) -> Iterato
     for path in paths:
         if path.name.startswith("."):
             continue
-        if recursive and path.is_dir() and not path.is_symlink():
+        if recursive and _is_own_folder(path):
             if path.name != STATE_FOLDER and not _same(path, output):
                 yield from _walk(path, root, output, recursive=True)
         elif path.suffix.lower() in IMAGE_SUFFIXES and not _same(path, output):
             yield _Entry(path, path.relative_to(root).as_posix(), root, _problem_of(path))
+
+
+def _is_own_folder(path: Path) -> bool:
+    """Whether this is a folder and no link to one; what cannot be looked at is named as a photograph is."""
+    try:
+        return path.is_dir() and not path.is_symlink()
+    except OSError:
+        return False
 
 
 def _problem_of(path: Path) -> PhotoError | None:
@@ -201,7 +209,7 @@ def _with_unique_names(entries: Sequence[_Entry]) -> list[_Entry]:
 
 def _alternatives(name: str, root: Path) -> Iterator[str]:
     yield name
-    parent = root.resolve().name
+    parent = _resolve(root).name
     if parent:
         yield f"{parent}/{name}"
     yield from _counted(f"{parent}/{name}" if parent else name)
@@ -277,11 +285,19 @@ def _folded(name: str) -> str:
 
 def _place(path: Path) -> Path:
     """Where a name really lies, without following the name itself when it is a link."""
-    return path.parent.resolve() / path.name
+    return _resolve(path.parent) / path.name
+
+
+def _resolve(path: Path) -> Path:
+    """Where a path leads; one that leads round in a circle, or nowhere that may be seen, is itself."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # of links in a circle Python before 3.13 says the latter
+        return path.absolute()
 
 
 def _same(one: Path, other: Path) -> bool:
-    if one.resolve() == other.resolve():
+    if _resolve(one) == _resolve(other):
         return True
     try:
         return one.samefile(other)
