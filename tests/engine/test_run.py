@@ -54,6 +54,18 @@ def test_marked_photographs_are_repaired_and_others_copied(tmp_path, optimize):
     assert leftovers(tmp_path / "out") == []
 
 
+def test_what_stays_as_it_is_and_is_in_the_wanted_format_is_copied_byte_for_byte(tmp_path):
+    (tmp_path / "in").mkdir()
+    grain = np.random.default_rng(0).integers(90, 110, (60, 80, 3), np.uint8)
+    picture = Image.fromarray(grain)
+    picture.save(tmp_path / "in" / "a.webp", quality=60)
+    picture.save(tmp_path / "in" / "b.png")
+    summary = repair(tmp_path / "in", tmp_path / "out", format="webp")
+    assert summary.counts["clean"] == 2
+    assert (tmp_path / "out" / "a.webp").read_bytes() == (tmp_path / "in" / "a.webp").read_bytes()
+    assert Image.open(tmp_path / "out" / "b.webp").format == "WEBP"
+
+
 @BOTH
 def test_the_mark_is_gone_and_the_rest_untouched(tmp_path, optimize):
     source = draw_photo(tmp_path / "in" / "a.png")

@@ -21,6 +21,7 @@ from cleanplate.engine.plan import Job
 from cleanplate.engine.records import Receipt, Stamp, read_stamp
 from cleanplate.engine.workspace import Workspace, in_the_way
 from cleanplate.errors import CleanplateError, PhotoError, TooLittleMemoryError, UnreadablePhotoError
+from cleanplate.images.convert import has_format
 from cleanplate.images.read import read
 from cleanplate.images.write import WriteReport, copy_unchanged, write
 from cleanplate.settings import RepairSettings
@@ -178,7 +179,7 @@ class Workbench:
     def _encode(self, item: Repaired, staged: Path) -> WriteReport:
         settings, photo, repair = self._settings, item.loaded.photo, item.repair
         temporary = self._workspace.temporary
-        if repair.verdict is not Verdict.REPAIRED and settings.format == "keep":
+        if repair.verdict is not Verdict.REPAIRED and has_format(photo.container, settings.format):
             return copy_unchanged(photo.path, staged, temporary_dir=temporary)
         return write(
             photo,

@@ -22,13 +22,18 @@ _MODES = {
 }
 
 
+def has_format(container: Container, format: OutputFormat) -> bool:
+    """Whether a picture is in a format already, so that it can stay the file that it is."""
+    return format == "keep" or container.format == _TARGETS[format]
+
+
 def convert(
     container: Container, samples: Samples, format: OutputFormat
 ) -> tuple[Container, Samples, tuple[str, ...]]:
     """The container and samples to encode for `format`, and notes. With the same format, what was given."""
-    target = container.format if format == "keep" else _TARGETS[format]
-    if target == container.format:
+    if format == "keep" or has_format(container, format):
         return container, samples, ()
+    target = _TARGETS[format]
     notes: list[str] = []
     metadata = container.metadata
     keyed = container.colour_key is not None and target != "PNG"
