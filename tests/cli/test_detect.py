@@ -11,6 +11,9 @@ from PIL import Image
 from skimage import data
 
 from cleanplate.cli import main
+from cleanplate.detect.maskfiles import MaskFiles
+from cleanplate.engine.maskwriter import name_masks
+from cleanplate.images.discover import Source
 
 
 @pytest.fixture
@@ -84,3 +87,29 @@ def test_its_options_are_those_of_finding(capsys: pytest.CaptureFixture[str]) ->
     assert "--anchor" in shown
     assert "--quality" not in shown
     assert "what is written" in shown
+
+
+def test_photographs_of_one_name_in_folders_of_one_name_get_their_own_masks_back(tmp_path: Path) -> None:
+    picture = Image.fromarray(data.coffee()[:120, :160])
+    inputs = [tmp_path / card / "DCIM" for card in ("card1", "card2")]
+    for folder in inputs:
+        folder.mkdir(parents=True)
+        picture.save(folder / "a.png")
+    sources = [Source(inputs[0] / "a.png", "a.png", "a.png"), Source(inputs[1] / "a.png", "DCIM/a.png", "b")]
+    named = name_masks(sources)
+    masks = MaskFiles(tmp_path / "masks")
+    for source in sources:
+        file = masks.path / named[source.relative]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    for source in sources:
+        assert masks.find_file(source.path) == masks.path / named[source.relative]
+
+
+def test_a_photograph_with_a_long_name_gets_its_mask_back(photos: Path) -> None:
+    long = photos / f"{'n' * 251}.png"
+    (photos / "a.png").rename(long)
+    assert detect(photos, "--box", "10,20,30,15") == 0
+    words = ["--device", "cpu", "--recursive", "--inpaint", "opencv", "--quiet", "--save-masks"]
+    masks = str(photos.parent / "masks")
+    assert main(["repair", str(photos), "-o", str(photos.parent / "out"), "--masks", masks, *words]) == 0

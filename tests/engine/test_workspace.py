@@ -70,3 +70,12 @@ def test_bytes_replace_a_file_whole(tmp_path):
         workspace.commit_bytes(b"second", target)
         assert target.read_bytes() == b"second"
         assert list(workspace.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".jpg", "\u5c71" * 83 + ".jpg", "sub/" + "y" * 252])
+def test_masks_of_results_with_long_names_have_names_that_fit(tmp_path, name):
+    other = name[:-5] + "z" + name[-4:]
+    for one in (name, other):
+        (tmp_path / mask_name(one)).parent.mkdir(exist_ok=True)
+        (tmp_path / mask_name(one)).touch()
+    assert mask_name(name) != mask_name(other)

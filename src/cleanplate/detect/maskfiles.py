@@ -59,17 +59,14 @@ class MaskFiles:
         """The file with a photograph's mask. Raises RepairFailedError where several have its name."""
         if not self.path.is_dir():
             return self.path
-        folders = photo.absolute().parent.parts[-MOST_FOLDERS:]
-        for depth in range(len(folders), -1, -1):
-            place = self.path.joinpath(*(part for part in folders[len(folders) - depth :] if part != "/"))
-            for names in _list_names(photo):
-                found = [file for name in names if (file := place / name).is_file() and file != photo]
-                if len(found) > 1:
-                    raise RepairFailedError(
-                        photo, f"it has several masks ({found[0]}, {found[1].name})", "leave one of them"
-                    )
-                if found:
-                    return found[0]
+        for names in list_names(photo):
+            found = [file for name in names if _is_file(file := self.path / name) and file != photo]
+            if len(found) > 1:
+                raise RepairFailedError(
+                    photo, f"it has several masks ({found[0]}, {found[1].name})", "leave one of them"
+                )
+            if found:
+                return found[0]
         return None
 
     def key_of(self, photo: Path) -> str:
@@ -148,9 +145,23 @@ def _bad(photo: Photo, file: Path, cause: str) -> RepairFailedError:
     return RepairFailedError(photo.path, f"its mask {file} {cause}", "make it anew, or leave it out")
 
 
-def _list_names(photo: Path) -> Iterator[list[str]]:
-    yield [photo.name + suffix for suffix in SUFFIXES]
-    yield [photo.stem + suffix for suffix in SUFFIXES]
+def list_names(photo: Path) -> Iterator[list[str]]:
+    """What a photograph's mask may be called below the masks' folder: of several lists the first that exists.
+
+    >>> [names[0] for names in list_names(Path("/trip/a.jpg"))]
+    ['trip/a.jpg.png', 'trip/a.png', 'a.jpg.png', 'a.png']
+    """
+    folders = [part for part in photo.absolute().parent.parts[-MOST_FOLDERS:] if part != photo.anchor]
+    for first in range(len(folders) + 1):
+        for name in (photo.name, photo.stem):
+            yield ["/".join((*folders[first:], name + suffix)) for suffix in SUFFIXES]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # with its suffix the name is longer than names may be, or its folder is shut
+        return False
 
 
 def _read_plane(file: Path) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from cleanplate.detect.maskfiles import MOST_FOLDERS, list_names
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
@@ -82,7 +84,7 @@ def detect_folder(
 
 
 def name_masks(sources: Sequence[Source]) -> dict[str, str]:
-    """The mask's name below the masks' folder for each photograph's own.
+    """The mask's name below the masks' folder for each photograph's own; `--masks` finds it again.
 
     >>> photos = [Source(Path(name), name, name) for name in ("a.jpg", "b.jpg", "b.PNG")]
     >>> name_masks(photos)
@@ -90,7 +92,17 @@ def name_masks(sources: Sequence[Source]) -> dict[str, str]:
     """
     names = [source.relative for source in sources]
     stems = Counter(_stem(name).casefold() for name in names)
-    return {name: f"{name if stems[_stem(name).casefold()] > 1 else _stem(name)}.png" for name in names}
+    plain = {name: f"{name if stems[_stem(name).casefold()] > 1 else _stem(name)}.png" for name in names}
+    named = dict(plain)
+    for depth in range(1, MOST_FOLDERS + 1):  # two folders of one name: more of their paths tells them apart
+        counts = Counter(named.values())
+        for source in sources:
+            own = named[source.relative]
+            looked_for = (name for several in list_names(source.path) for name in several)
+            if counts[own] > 1 or next((name for name in looked_for if name in counts), own) != own:
+                folders = source.path.absolute().parent.parts[-depth:]
+                named[source.relative] = "/".join((*folders, PurePosixPath(own).name))
+    return named if len(set(named.values())) == len(named) else plain
 
 
 def _stem(name: str) -> str:
@@ -124,7 +136,7 @@ class _MaskBench(Workbench):
                 target, f"there is another mask already ({target})", "move it away, or use --overwrite"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.part")
+        staged = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.part")
         try:
             with staged.open("wb") as stream:
                 stream.write(data)

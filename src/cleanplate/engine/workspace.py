@@ -16,6 +16,7 @@ replaced/       results that someone changed after they were written, before the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import re
@@ -29,6 +30,8 @@ from cleanplate.engine.lock import OutputLock
 from cleanplate.errors import UnwritablePhotoError, UsageError
 from cleanplate.images.discover import STATE_FOLDER
 
+#: File systems take names of so many bytes.
+MOST_NAME_BYTES = 255
 _FOLDER_LIKE_A_MASK = re.compile(r"\.png_*$", re.IGNORECASE)
 
 
@@ -149,7 +152,16 @@ def mask_name(name: str) -> str:
     """
     path = PurePosixPath(name)
     folders = [f"{part}_" if _FOLDER_LIKE_A_MASK.search(part) else part for part in path.parent.parts]
-    return "/".join([*folders, f"{path.name}.png"])
+    return "/".join([*folders, f"{_shorten(path.name, MOST_NAME_BYTES - len('.png'))}.png"])
+
+
+def _shorten(name: str, most: int) -> str:
+    """A name of at most so many bytes: the whole of it where that fits, else its beginning and a checksum."""
+    coded = os.fsencode(name)
+    if len(coded) <= most:
+        return name
+    tail = f"~{hashlib.sha256(coded).hexdigest()[:16]}"
+    return coded[: most - len(tail)].decode(errors="ignore") + tail
 
 
 def sync_folder(folder: Path) -> None:
