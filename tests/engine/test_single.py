@@ -92,3 +92,16 @@ def test_the_package_offers_both_doors_when_they_are_asked_for():
     assert {"repair", "repair_folder", "RepairSettings"} <= set(dir(cleanplate))
     with pytest.raises(AttributeError, match="no attribute 'replace'"):
         _ = cleanplate.replace
+
+
+def test_a_grey_picture_of_sixteen_bits_keeps_its_lightness():
+    deep = np.full((20, 30), 127 * 257, np.uint16)
+    result = repair(Image.fromarray(deep), pipeline=MagentaPipeline())
+    assert result.rgb.dtype == np.uint16
+    assert np.all(result.rgb == 127 * 257)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_a_picture_that_does_not_say_what_is_white_is_refused(mode):
+    with pytest.raises(UsageError, match=f"mode {mode} does not say"):
+        repair(Image.new(mode, (9, 8)), pipeline=MagentaPipeline())

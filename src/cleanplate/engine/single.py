@@ -93,6 +93,12 @@ def _open(image: object, settings: RepairSettings) -> tuple[Photo, NDArray[Any] 
         return read(Path(image), max_megapixels=settings.max_megapixels), None
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            return _from_array(np.asarray(upright).astype(np.uint16))
+        if upright.mode in ("I", "F"):
+            raise UsageError(
+                f"a picture of mode {upright.mode} does not say what is white; give mode L, RGB or I;16"
+            )
         transparent = upright.has_transparency_data
         return _from_array(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
     if isinstance(image, np.ndarray):

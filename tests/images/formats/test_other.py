@@ -323,3 +323,17 @@ def test_bmp_keeps_its_resolution(tmp_path: Path) -> None:
     result, _ = store(tmp_path, pictures.saved(pictures.picture(), "BMP", dpi=(150, 150)))
     with Image.open(io.BytesIO(result)) as after:
         assert [round(value) for value in after.info["dpi"]] == [150, 150]
+
+
+def test_bmp_keeps_its_alpha(tmp_path: Path) -> None:
+    rgba = np.dstack([np.asarray(pictures.picture()), np.asarray(pictures.picture("L"))])
+    plain = pictures.saved(Image.fromarray(rgba), "BMP")
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<I", 108) + plain[18:30] + struct.pack("<I", 3) + plain[34:54]
+    header += struct.pack("<4I", *masks) + bytes(52)
+    data = plain[:2] + struct.pack("<I4xI", len(plain) + 68, 14 + 108) + header + plain[54:]
+    result, _ = store(tmp_path, data)
+    with Image.open(io.BytesIO(result)) as after:
+        assert after.mode == "RGBA"
+        kept = np.asarray(after)
+    assert np.array_equal(kept[:, :, 3], rgba[:, :, 3])

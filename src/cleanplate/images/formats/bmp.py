@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ from cleanplate.images.formats.base import (
     samples_picture,
     save_picture,
 )
+
+_FILE_HEADER_BYTES = 14
+#: The headers that Pillow writes, and that with masks for each channel.
+_PLAIN_BYTES, _V4_BYTES = 40, 108
+#: The pixels are laid out as the masks say.
+_BITFIELDS = 3
 
 
 def decode(file: File) -> Container:
@@ -56,4 +63,18 @@ def encode(draft: Draft) -> Encoded:
     options: dict[str, Any] = {}
     if draft.container.metadata.dpi is not None:
         options["dpi"] = draft.container.metadata.dpi
-    return Encoded(save_picture(samples_picture(draft.samples), "BMP", **options))
+    data = save_picture(samples_picture(draft.samples), "BMP", **options)
+    return Encoded(_with_alpha(data) if draft.samples.mode == "RGBA" else data)
+
+
+def _with_alpha(data: bytes) -> bytes:
+    """The same file under a header that says where the alpha is (BITMAPV4HEADER); Pillow's says nothing."""
+    grown = _V4_BYTES - _PLAIN_BYTES
+    file_bytes, start = len(data) + grown, _FILE_HEADER_BYTES + _V4_BYTES
+    file_header = struct.pack("<2sI4xI", b"BM", file_bytes, start)
+    sizes = data[_FILE_HEADER_BYTES + 4 : _FILE_HEADER_BYTES + 16]  # width, height, planes, bits a pixel
+    rest = data[_FILE_HEADER_BYTES + 20 : _FILE_HEADER_BYTES + _PLAIN_BYTES]  # bytes, resolution, colours
+    header = struct.pack("<I", _V4_BYTES) + sizes + struct.pack("<I", _BITFIELDS) + rest
+    masks = struct.pack("<4I", 0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)
+    space = b"BGRs" + bytes(grown - len(masks) - 4)
+    return file_header + header + masks + space + data[_FILE_HEADER_BYTES + _PLAIN_BYTES :]
