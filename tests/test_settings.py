@@ -8,13 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanplate.errors import InvalidSettingError, UsageError
-from cleanplate.settings import (
-    PRESETS,
-    RepairSettings,
-    parse_bytes,
-    read_settings_file,
-    resolve_settings,
-)
+from cleanplate.settings import PRESETS, RepairSettings, read_settings_file, resolve_settings
+from cleanplate.sizes import parse_bytes
 
 
 def test_defaults_are_the_plans():
@@ -236,3 +231,28 @@ def test_a_shared_mark_is_looked_for_where_nothing_better_is_known():
     assert RepairSettings().surveys
     for other in ({"mark": "a.png"}, {"shared_mark": "off"}, {"inpaint": "opencv"}, {"box": ("1,2,3,4",)}):
         assert not RepairSettings(**other).surveys
+
+
+@pytest.mark.parametrize(
+    "values", [{"box": 5}, {"mark": 5}, {"anchor": [7]}, {"max_megapixels": float("inf")}]
+)
+def test_values_of_another_kind_are_refused_in_words(values):
+    with pytest.raises(InvalidSettingError):
+        RepairSettings(**values)
+
+
+def test_located_paths_lead_to_the_same_places_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = RepairSettings(
+        mark="m.png", masks="masks", model="w.safetensors", model_dir="d", inpaint="n.pt", profile="p"
+    ).located
+    assert given.mark == (str(tmp_path / "m.png"),)
+    for name, value in (
+        ("masks", "masks"),
+        ("model", "w.safetensors"),
+        ("inpaint", "n.pt"),
+        ("profile", "p"),
+    ):
+        assert getattr(given, name) == str(tmp_path / value)
+    plain = RepairSettings(inpaint="lama")
+    assert plain.located == plain

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, Literal, get_args
 
 from cleanplate.errors import InvalidSettingError, UsageError
 from cleanplate.places import parse_anchor, parse_box
+from cleanplate.sizes import parse_bytes
 
 OutputFormat = Literal["keep", "png", "jpeg", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
@@ -37,7 +37,6 @@ IOPAINT_PREFIX = "iopaint:"
 
 #: Batches above this are allowed, but a warning says that they rarely help.
 LARGE_BATCH = 10
-
 
 #: Marks a field that can change the pixels or bytes of a result: part of `RepairSettings.result_key`.
 _RESULT = {"result": True}
@@ -157,13 +156,10 @@ class RepairSettings:
     def __post_init__(self) -> None:
         for name in ("model", "inpaint", "model_dir", "masks", "profile"):
             object.__setattr__(self, name, _as_text(getattr(self, name)))
-        marks = (self.mark,) if isinstance(self.mark, (str, os.PathLike)) else tuple(self.mark or ())
-        object.__setattr__(self, "mark", tuple(map(_as_text, marks)))
+        for name in ("mark", "box", "anchor"):
+            object.__setattr__(self, name, tuple(map(_as_text, _as_several(getattr(self, name)))))
         for name, parse in (("box", parse_box), ("anchor", parse_anchor)):
-            given = getattr(self, name)
-            texts = (given,) if isinstance(given, str) else tuple(given or ())
-            object.__setattr__(self, name, texts)  # lists come from TOML and the command line
-            for text in texts:
+            for text in getattr(self, name):
                 parse(text)
         for name in ("batch_size", "pause_interval", "max_iterations"):
             _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
@@ -197,7 +193,7 @@ class RepairSettings:
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
         _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
-        _want(self, "max_megapixels", lambda v: _is_number(v) and v > 0, "a number above 0")
+        _want(self, "max_megapixels", lambda v: _is_number(v) and 0 < v < math.inf, "a number above 0")
         _want(
             self,
             "memory_limit",
@@ -271,6 +267,21 @@ class RepairSettings:
         return {name: value for name, default, value in every if value != default}
 
     @property
+    def located(self) -> RepairSettings:
+        """The same with paths that lead where they do now from any folder.
+
+        >>> RepairSettings(mark="/marks/studio.png").located.mark, RepairSettings().located.masks
+        (('/marks/studio.png',), None)
+        """
+        named = ["masks", "model_dir", "profile"]
+        named += ["model"] if self.model != EMBEDDED_MODEL else []
+        named += ["inpaint"] if self.inpaint_model not in (None, *INPAINT_MODELS) else []
+        given = {name: getattr(self, name) for name in named if getattr(self, name) is not None}
+        paths: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in given.items()}
+        marks = tuple(str(Path(mark).absolute()) for mark in self.mark)
+        return dataclasses.replace(self, mark=marks, **paths)
+
+    @property
     def result_key(self) -> str:
         """A key that changes with every setting that can change a result, and with no other.
 
@@ -341,22 +352,6 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     return settings
 
 
-def parse_bytes(text: str) -> int:
-    """Bytes from a number with a unit: B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (of 1024).
-
-    Raises InvalidSettingError when it is not one.
-
-    >>> parse_bytes("3GB"), parse_bytes("1.5 GiB"), parse_bytes("4096")
-    (3000000000, 1610612736, 4096)
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b?)\s*", text, re.IGNORECASE)
-    if found is None or (found[3] and not found[2]):
-        raise InvalidSettingError("memory_limit", text, "bytes with a unit, as in 3GB or 512MiB")
-    number, prefix, binary = found.groups()
-    step = 1024 if binary else 1000
-    return int(float(number) * step ** " kmgt".index(prefix.lower() or " "))
-
-
 def _want(settings: RepairSettings, name: str, test: Any, wanted: str) -> None:
     value = getattr(settings, name)
     if not test(value):
@@ -378,6 +373,11 @@ def _is_inpainter(value: object) -> bool:
 
 def _as_text(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _as_several(value: Any) -> tuple[Any, ...]:
+    """Lists come from TOML and the command line; what is none is one of its kind."""
+    return tuple(value) if isinstance(value, (list, tuple)) else () if value is None else (value,)
 
 
 def _is_path(value: Any) -> bool:

@@ -171,3 +171,18 @@ def test_whether_others_are_looked_for_is_kept_and_asked(tmp_path, asked, others
     assert keeper.recall() == told
     assert keeper.apply(told).other_marks == wanted
     assert keeper.apply(Surveyed(key=told.key, photographs=9)).other_marks == asked
+
+
+@pytest.mark.parametrize("more", [{"inpaint": "opencv"}, {"box": "1,2,30,40"}, {"mark": "mark.png"}])
+def test_require_is_refused_where_no_shared_mark_is_looked_for(tmp_path: Path, more: dict[str, str]) -> None:
+    write_folder(tmp_path / "in", 9, mark=None)
+    settings = dataclasses.replace(SETTINGS, shared_mark="require", **more)
+    with pytest.raises(UsageError, match="require cannot be met"):
+        repair_folder(tmp_path / "in", tmp_path / "out", settings)
+
+
+def test_require_wants_photographs_enough_of_a_dry_run_too(tmp_path: Path) -> None:
+    write_folder(tmp_path / "in", 3, mark=None)
+    settings = dataclasses.replace(SETTINGS, shared_mark="require", dry_run=True)
+    with pytest.raises(UsageError, match="there are 3"):
+        repair_folder(tmp_path / "in", tmp_path / "out", settings)

@@ -534,3 +534,13 @@ def test_settings_of_the_run_come_from_its_journal(output, tmp_path):
 
 def test_ids_are_of_the_inputs_own_paths(ids, inputs):
     assert ids["a.png"] == photo_id(inputs / "a.png")
+
+
+def test_a_mark_that_was_worked_out_is_found_where_the_output_folder_has_gone(tmp_path):
+    inputs = tmp_path / "in"
+    write_folder(inputs, 9, mark=draw_mark())
+    repair_folder(inputs, tmp_path / "out", RepairSettings(device="cpu"))
+    (mark,) = read_run_settings(tmp_path / "out").mark
+    assert mark == str(tmp_path / "out" / ".cleanplate" / "shared-mark.png")
+    moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
+    assert read_run_settings(moved).mark == (str(moved / ".cleanplate" / "shared-mark.png"),)

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from cleanplate.cli.live import LivePage
+from cleanplate.cli.serving import Bell
 from cleanplate.engine.events import (
     Cleaned,
     Paused,
@@ -22,6 +24,7 @@ from cleanplate.review.refusal import RefusalError
 from cleanplate.settings import RepairSettings
 from tests.engine.simple import draw_photo
 from tests.review.scene import (
+    build,
     build_slowly,
     ids_by_name,
     open_client,
@@ -190,3 +193,13 @@ def test_without_a_run_there_is_nothing_to_pause(desk):
         with pytest.raises(RefusalError):
             steer()
     assert open_client(desk).post("/api/run/pause").status_code == 409
+
+
+def test_once_the_run_is_over_the_page_puts_right_with_what_the_run_used(tmp_path, monkeypatch):
+    photo = draw_photo(tmp_path / "in" / "a.png")
+    desk = Desk(tmp_path / "out", RepairSettings(), build=build)
+    live, hold = LiveRun(desk, Hold(), StopRequest()), Hold()
+    repair_folder([photo], tmp_path / "out", RepairSettings(threshold=0.02), pipeline=build(SETTINGS))
+    monkeypatch.setattr(Bell, "wait", lambda _bell: None)
+    LivePage(live, hold, desk).stay(print)
+    assert desk.settings.threshold == 0.02

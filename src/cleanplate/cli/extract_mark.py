@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MARK.png",
         help="the mark, RGBA; others go beside it, as MARK-2.png",
     )
-    add_options(parser, {}, only=USED)
+    add_options(parser, {}, only=USED, tells_events=False)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +31,12 @@ class LivePage:
     desk: Desk
 
     def stay(self, say: Callable[[str], None]) -> None:
-        """Once the run is over: put right what went wrong, until Ctrl-C."""
+        """Once the run is over: put right what went wrong, with what the run came to use, until Ctrl-C."""
+        from cleanplate.review.desk import read_run_settings
+
         self.run.end()
+        with suppress(UsageError):  # it wrote nothing: what was asked for holds
+            self.desk.settings = read_run_settings(self.desk.album.output)
         bell = Bell()
         with self.desk.opened(), stop_on_interrupt(bell, say):
             print("the run is over; the page stays until Ctrl-C", file=sys.stderr, flush=True)

@@ -23,9 +23,9 @@ from cleanplate.settings import (
     PRESETS,
     SHARED_MARK_MODES,
     RepairSettings,
-    parse_bytes,
     resolve_settings,
 )
+from cleanplate.sizes import parse_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,11 +226,16 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
 
 
 def add_options(
-    parser: argparse.ArgumentParser, defaults: Mapping[str, Any], only: Collection[str] | None = None
+    parser: argparse.ArgumentParser,
+    defaults: Mapping[str, Any],
+    only: Collection[str] | None = None,
+    *,
+    tells_events: bool = True,
 ) -> None:
     """Add every option of a repair to a parser. defaults: the door's own, where not the class's.
 
-    only: the names of the settings that the command has a use for; None: all.
+    only: the names of the settings that the command has a use for; None: all. tells_events: whether the
+    command has something to tell of each photograph.
     """
     shown = dataclasses.asdict(RepairSettings(**defaults))
     for title, options in SETTING_OPTIONS.items():
@@ -252,7 +257,7 @@ def add_options(
         "--config", type=Path, metavar="FILE.toml", help="settings from a file; options and presets beat it"
     )
     watching = parser.add_argument_group("how it is followed")
-    _add_watching(watching)
+    _add_watching(watching, tells_events=tells_events)
     if only is None:  # a page shows results, which only a repair has
         _add_pages(watching)
 
@@ -261,17 +266,18 @@ def read_settings(arguments: argparse.Namespace, defaults: Mapping[str, Any]) ->
     """The settings that parsed options ask for. Raises UsageError or InvalidSettingError."""
     names = [option.name for options in SETTING_OPTIONS.values() for option in options]
     given = {name: getattr(arguments, name, None) for name in names}
-    if getattr(arguments, "report", False):
-        if given["dry_run"]:
-            raise UsageError("a dry run writes nothing, so no report either; leave out --report or --dry-run")
-        if given["save_masks"] is None:  # a page without masks can only show boxes
-            given["save_masks"] = True
-    return resolve_settings(
+    reports = getattr(arguments, "report", False)
+    if reports and given["save_masks"] is None:  # a page without masks can only show boxes
+        given["save_masks"] = True
+    settings = resolve_settings(
         given,
         preset=arguments.preset,
         file=arguments.config,
         defaults=defaults,
     )
+    if reports and settings.dry_run:
+        raise UsageError("a dry run writes nothing, so no report either; leave out --report or the dry run")
+    return settings
 
 
 def read_watching(arguments: argparse.Namespace) -> Watching:
@@ -310,7 +316,7 @@ def _add_option(group: argparse._ArgumentGroup, option: Option, default: Any) ->
     )
 
 
-def _add_watching(group: argparse._ArgumentGroup) -> None:
+def _add_watching(group: argparse._ArgumentGroup, *, tells_events: bool) -> None:
     group.add_argument(
         "--json",
         action="store_true",
@@ -318,8 +324,9 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     )
     loudness = group.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
-    group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file as well")
+    if tells_events:
+        loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
+        group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file too")
 
 
 def _add_pages(group: argparse._ArgumentGroup) -> None:

@@ -34,7 +34,7 @@ from cleanplate.engine.policy import choose_policy, choose_queue_bytes
 from cleanplate.engine.profile import StageReport
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
-from cleanplate.engine.sharedmark import MarkKeeper, say_none
+from cleanplate.engine.sharedmark import NOT_LOOKED_FOR, MarkKeeper, say_none
 from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
@@ -190,11 +190,14 @@ class _Run:
         Raises UsageError where a mark is required and none is shared.
         """
         keeper = MarkKeeper(self.workspace, self.settings, found.sources)
-        if not self.settings.surveys or self.settings.dry_run or pipeline is not None:
+        if pipeline is not None:
             return self, None
-        if not keeper.is_worth_while:
-            if self.settings.shared_mark == "require":
+        if self.settings.shared_mark == "require":
+            if not self.settings.surveys:
+                raise UsageError(NOT_LOOKED_FOR)
+            if not keeper.is_worth_while:
                 raise UsageError(say_none(len(found.sources)))
+        if not self.settings.surveys or self.settings.dry_run or not keeper.is_worth_while:
             return self, None
         journal = None
         told = keeper.recall()
@@ -259,7 +262,7 @@ class _Run:
                 skipped=len(plan.finished),
                 key=key,
                 dry_run=self.settings.dry_run,
-                settings=self.settings.changed,
+                settings=self.settings.located.changed,
             )
         )
         if self.settings.save_masks and journal is not None:

@@ -156,6 +156,13 @@ class MarkKeeper:
         return told
 
 
+#: Why no shared mark is looked for where one is required.
+NOT_LOOKED_FOR = (
+    "--shared-mark require cannot be met: no shared mark is looked for where --mark, --masks, --box or "
+    "--anchor tells what to remove, nor where --inpaint fills every mark; leave one of them out"
+)
+
+
 def say_none(count: int) -> str:
     """That no mark is shared, and what else there is to do."""
     if count < LEAST_SHARING:

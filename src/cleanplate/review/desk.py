@@ -358,9 +358,17 @@ def read_run_settings(output: Path) -> RepairSettings:
         ) from exc
     known = {given.name for given in dataclasses.fields(RepairSettings)}
     try:
-        return RepairSettings(**{name: value for name, value in told.items() if name in known})
+        settings = RepairSettings(**{name: value for name, value in told.items() if name in known})
+        marks = tuple(_find_mark(mark, Workspace(output).state) for mark in settings.mark)
+        return dataclasses.replace(settings, mark=marks)
     except (UsageError, TypeError, AttributeError) as exc:
         raise UsageError(f"{journal}: the settings of its last run cannot be used ({exc})") from exc
+
+
+def _find_mark(mark: str, state: Path) -> str:
+    """Where a mark lies now: one that a run worked out moves with its output folder."""
+    moved = state / Path(mark).name
+    return str(moved) if moved.is_file() and not Path(mark).is_file() else mark
 
 
 def _make_job(
