@@ -113,3 +113,11 @@ def test_a_photograph_with_a_long_name_gets_its_mask_back(photos: Path) -> None:
     words = ["--device", "cpu", "--recursive", "--inpaint", "opencv", "--quiet", "--save-masks"]
     masks = str(photos.parent / "masks")
     assert main(["repair", str(photos), "-o", str(photos.parent / "out"), "--masks", masks, *words]) == 0
+
+
+def test_names_of_masks_never_lead_out_of_their_folder() -> None:
+    sources = [Source(Path(path), path[1:], path[1:]) for path in ("/photos/a.jpg", "/x/photos/a.jpg")]
+    assert not any(Path(name).is_absolute() for name in name_masks(sources).values())
+    assert not any(
+        Path(name).is_absolute() for name in name_masks([Source(Path("/a.jpg"), "a.jpg", "a")]).values()
+    )

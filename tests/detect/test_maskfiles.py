@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from cleanplate.detect.maskfiles import MaskFiles, open_masks
+from cleanplate.detect.maskfiles import MaskFiles, list_names, open_masks
 from cleanplate.errors import RepairFailedError, UsageError
 from cleanplate.images.container import Container, Samples
 from cleanplate.images.orientation import to_stored, to_upright
@@ -179,6 +179,15 @@ def test_the_key_follows_the_photographs_own_mask(tmp_path: Path) -> None:
     assert masks.key_of(Path("c.jpg")) == "unmasked"
     cv2.imwrite(str(tmp_path / "a.bmp"), u8(drawn()))
     assert masks.key_of(a) == "unreadable"
+
+
+def test_a_photograph_near_the_root_is_never_its_own_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "absolute", lambda path: path if path.is_absolute() else Path("/in") / path)
+    for photo in (Path("a.png"), Path("/in/a.png")):
+        names = [name for several in list_names(photo) for name in several]
+        assert not any(Path(name).is_absolute() for name in names)
+        assert names[0] == "in/a.png.png"
+    assert [names[0] for names in list_names(Path("/a.png"))] == ["a.png.png", "a.png"]
 
 
 def stored(orientation: int, height: int, width: int) -> Photo:

@@ -59,6 +59,7 @@ class MaskFiles:
         """The file with a photograph's mask. Raises RepairFailedError where several have its name."""
         if not self.path.is_dir():
             return self.path
+        photo = photo.absolute()
         for names in list_names(photo):
             found = [file for name in names if _is_file(file := self.path / name) and file != photo]
             if len(found) > 1:
@@ -151,10 +152,19 @@ def list_names(photo: Path) -> Iterator[list[str]]:
     >>> [names[0] for names in list_names(Path("/trip/a.jpg"))]
     ['trip/a.jpg.png', 'trip/a.png', 'a.jpg.png', 'a.png']
     """
-    folders = [part for part in photo.absolute().parent.parts[-MOST_FOLDERS:] if part != photo.anchor]
+    folders = list_folders(photo, MOST_FOLDERS)
     for first in range(len(folders) + 1):
         for name in (photo.name, photo.stem):
             yield ["/".join((*folders[first:], name + suffix)) for suffix in SUFFIXES]
+
+
+def list_folders(photo: Path, most: int) -> tuple[str, ...]:
+    """The names of the last folders, at most so many, that a photograph lies in; never the root.
+
+    >>> list_folders(Path("/trip/day/a.jpg"), 4), list_folders(Path("/trip/day/a.jpg"), 1)
+    (('trip', 'day'), ('day',))
+    """
+    return photo.absolute().parent.parts[1:][-most:]
 
 
 def _is_file(path: Path) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from cleanplate.detect.maskfiles import MOST_FOLDERS, list_names
+from cleanplate.detect.maskfiles import MOST_FOLDERS, list_folders, list_names
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
@@ -100,7 +100,7 @@ def name_masks(sources: Sequence[Source]) -> dict[str, str]:
             own = named[source.relative]
             looked_for = (name for several in list_names(source.path) for name in several)
             if counts[own] > 1 or next((name for name in looked_for if name in counts), own) != own:
-                folders = source.path.absolute().parent.parts[-depth:]
+                folders = list_folders(source.path, depth)
                 named[source.relative] = "/".join((*folders, PurePosixPath(own).name))
     return named if len(set(named.values())) == len(named) else plain
 
