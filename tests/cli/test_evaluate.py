@@ -40,6 +40,8 @@ def assembled(folder, monkeypatch):
 
 
 def test_a_folder_is_scored_by_repairing(folder, assembled, tmp_path, capsys):
+    missing = str(tmp_path / "nowhere" / "sheet.png")
+    assert main(["evaluate", str(folder), "--threshold", "0.0005", "--sheet", missing]) == 2
     sheet = tmp_path / "sheet.png"
     assert main(["evaluate", str(folder), "--threshold", "0.0005", "--sheet", str(sheet)]) == 0
     printed = capsys.readouterr()

@@ -132,3 +132,14 @@ def test_help_needs_no_torch():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "goes on where it stopped" in done.stdout
+
+
+def test_a_training_goes_on_with_its_own_subject_only(photos, init, mark, tmp_path, capsys):
+    words = ["train", "finder", "--photos", str(photos), "-o", str(tmp_path / "out"), "--init", init, *QUICK]
+    assert main([*words, "--mark", str(mark)]) == 0
+    assert main([*words, "--mark", str(mark)]) == 0
+    other = mark.with_name("other.png")
+    Image.fromarray(np.full((20, 60, 4), 200, np.uint8)).save(other)
+    capsys.readouterr()
+    assert main([*words, "--mark", str(other), "--seed", "5"]) == 2
+    assert "begun with another value of --mark, --seed" in capsys.readouterr().err

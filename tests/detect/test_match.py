@@ -105,3 +105,13 @@ def test_near_an_expected_place_it_is_found_quickly_or_not_at_all() -> None:
 
 def test_a_mark_larger_than_the_photograph_is_not_found() -> None:
     assert find_mark(photograph()[:60, :60], draw_mark(0.5, 120), other_scales=False) == []
+
+
+def test_a_mark_that_fits_at_no_size_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cleanplate.detect.match.draw_outline", lambda *_: pytest.fail("it was drawn"))
+    assert (
+        find_mark(
+            photograph()[:60, :80], Mark(np.ones((400, 700), np.float32), np.ones((400, 700, 3), np.float32))
+        )
+        == []
+    )

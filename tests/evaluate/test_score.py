@@ -1,5 +1,6 @@
 """One photograph's figures, against numbers worked out by hand and by scikit-image."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -118,3 +119,10 @@ def test_what_is_left_of_an_outline_is_measured(tmp_path):
     assert perfect.ssim_before == ghosted.ssim_before < 1
     clean = make_triple(tmp_path, "clean", box=None)
     assert math.isnan(score_result(clean, clean.marked_u8).ring_before)
+
+
+def test_where_no_mark_can_be_seen_nothing_is_repaired(tmp_path):
+    triple = dataclasses.replace(make_triple(tmp_path), marked_u8=make_triple(tmp_path).truth_u8)
+    score = score_result(triple, triple.truth_u8)
+    assert score.inside_before == math.inf
+    assert not score.repaired

@@ -254,3 +254,18 @@ def test_a_recoloured_photograph_keeps_its_scene():
         assert recoloured.dtype == np.uint8
         assert not np.array_equal(recoloured, photo)
         assert np.corrcoef(recoloured.mean(2).ravel(), photo.mean(2).ravel())[0, 1] > 0.9
+
+
+def test_of_a_long_thin_photograph_the_middle_is_taken(tmp_path):
+    rgb = np.full((2, 600, 3), 200, np.uint8)
+    cv2.imwrite(str(tmp_path / "divider.png"), rgb)
+    loaded = load_photo(tmp_path / "divider.png", np.random.default_rng(0), 1300)
+    assert min(loaded.shape[:2]) >= 256
+    assert max(loaded.shape[:2]) <= 8 * min(loaded.shape[:2])
+
+
+def test_crops_larger_than_a_mosaic_have_their_size(tmp_path):
+    photos = write_photos(tmp_path, 3)
+    source = ExampleSource(photos=tuple(photos), assets=Assets(), crop_px=768, mosaic_share=1.0)
+    for example in make_chooser_examples(source, np.random.default_rng(0)):
+        assert example["image"].shape[-2:] == (768, 768)

@@ -168,6 +168,33 @@ def test_an_interrupt_saves_what_there_is(source, tmp_path):
     assert [line["step"] for line in lines if "loss" in line] == [3]
 
 
+def test_a_validation_that_was_broken_off_is_made_up_for(source, tmp_path):
+    asked = []
+
+    def validate(_) -> Scores:
+        asked.append(len(asked))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return Scores({}, float(len(asked)))
+
+    def learn() -> None:
+        network = Restorer()
+        groups = [{"params": list(network.parameters())}]
+        options = make_options(tmp_path, examples=8, validate_every=1)
+        dataset = FixedBatch(source, make_restorer_examples, 1)
+        train(
+            "restorer", network, groups, lambda _: dataset, restorer_loss, validate, options, lambda _: None
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        learn()
+    learn()
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    assert (state["step"], state["validated_step"], state["best_step"]) == (2, 2, 2)
+    learn()
+    assert len(asked) == 3, "what is validated is not validated again"
+
+
 def test_a_step_that_is_not_finite_changes_nothing(source, tmp_path):
     torch.manual_seed(0)
     network = Restorer()

@@ -204,19 +204,20 @@ def _score(arguments: argparse.Namespace) -> int:
     from cleanplate.evaluate.tables import draw_tables
 
     found = _find_triples(arguments, Path(arguments.words[0]))
+    _check_sheet(arguments.sheet)
     if arguments.protocol is not None:
         return _score_protocol(arguments, found)
     sheet, baselines = WorstSheet(), Baselines()
     watchers = [sheet.add, _tell_score, *([] if arguments.no_baselines else [baselines.add])]
     scores = collect(_choose_scoring(arguments, found), *watchers)
     beside = {} if arguments.no_baselines else baselines.scores
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
     if arguments.json:
         content = {"goals": goals_to_json({"result": scores, **beside}), **to_json(scores)}
         print(json.dumps(content, indent=2))
     else:
         _print(draw_tables(scores, beside))
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
     return 1 if any(score.error is not None for score in scores) else 0
 
 
@@ -233,12 +234,12 @@ def _score_protocol(arguments: argparse.Namespace, found: tuple[TripleFiles, ...
         sheet.add(one.scored)
         _tell(f"{one.score.name}: {one.score.error or f'{one.score.psnr:.2f} dB, F1 {one.score.f1:.3f}'}")
         every.append(one)
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
     if arguments.json:
         print(json.dumps(protocol_to_json(protocol, every, notes), indent=2))
     else:
         _print(draw_protocol_table(protocol, every, notes))
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
     return 1 if any(one.score.error is not None for one in every) else 0
 
 
@@ -249,6 +250,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.triples is None:
         raise UsageError("evaluate compare needs --triples DIR")
     found = _find_triples(arguments, arguments.triples)
+    _check_sheet(arguments.sheet)
     one, other = arguments.words[1:]
     names = (one, other)
     sheet, first, second = PairSheet(), [], []
@@ -257,13 +259,19 @@ def _compare(arguments: argparse.Namespace) -> int:
         first.append(pair.first.score)
         second.append(pair.second.score)
         _tell(f"{pair.first.score.name}: B better by {pair.lead:.1f} dB")
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
     if arguments.json:
         print(json.dumps(comparison_to_json(names, first, second), indent=2))
     else:
         _print(draw_comparison(names, first, second))
+    if arguments.sheet is not None:
+        sheet.write(arguments.sheet)
     return 1 if any(score.error is not None for score in (*first, *second)) else 0
+
+
+def _check_sheet(sheet: Path | None) -> None:
+    """Before hours of scoring: raises UsageError where a sheet could not be written."""
+    if sheet is not None and (sheet.is_dir() or not sheet.absolute().parent.is_dir()):
+        raise UsageError(f"{sheet}: the sheet cannot be written there; make its folder, or name a file")
 
 
 def _find_triples(arguments: argparse.Namespace, folder: Path) -> tuple[TripleFiles, ...]:

@@ -137,10 +137,7 @@ def _list_manners(rgb: FloatArray, mark: Mark) -> tuple[Manner, Manner]:
 
 
 def _search(rgb: FloatArray, mark: Mark, least_deviations: float, *, other_scales: bool) -> _Peak | None:
-    """The best place at the coarse size, if the mark is there at all.
-
-    A large mark of small parts (a pattern) is looked for in larger sizes too, where they can be seen.
-    """
+    """The best place at the coarse size, if any; a large mark of small parts is looked for in larger ones."""
     peaks: list[_Peak] = []
     for long_px in COARSE_LONG_PX * np.array([1, 2, 4]):
         peaks = _add(peaks, _peaks(rgb, mark, [1.0], int(long_px)))
@@ -243,6 +240,9 @@ class _Reduced:
 
     def look(self, mark: Mark, manner: Manner) -> _Coarse | None:
         """Cosines for every place; None where the mark does not fit at all."""
+        sizes = zip(self.rgb.shape[:2], mark.alpha.shape, strict=True)
+        if any((1 - 2 * OVERHANG) * self.factor * own > edge + 2 for edge, own in sizes):
+            return None  # before a large mark is drawn
         outline = draw_outline(scale_mark(mark, self.factor), self.behind, manner)
         over = (round(OVERHANG * outline.shape[0]), round(OVERHANG * outline.shape[1]))
         field = np.pad(draw_field(self.rgb, manner), ((over[0], over[0]), (over[1], over[1]), (0, 0)))

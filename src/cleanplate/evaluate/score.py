@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -92,7 +93,10 @@ class PhotoScore:
 
     @property
     def repaired(self) -> bool:
-        return not self.is_clean and self.inside_after >= self.inside_before + REPAIRED_GAIN_DB
+        seen = not self.is_clean and math.isfinite(
+            self.inside_before
+        )  # nothing is to be won where no mark is seen
+        return seen and self.inside_after >= self.inside_before + REPAIRED_GAIN_DB
 
     @property
     def harmed(self) -> bool:

@@ -37,7 +37,7 @@ def read_mark(path: Path) -> Mark:
             place = str(picture.info.get(_PLACE_NOTE, ""))
             has_alpha = "A" in picture.getbands() or "transparency" in picture.info
             rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
-    except (OSError, UnidentifiedImageError) as exc:
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as exc:  # as damaged chunks come
         raise UsageError(f"{path}: the mark cannot be read ({exc}); give an RGBA PNG") from exc
     if not has_alpha:
         raise UsageError(f"{path}: the mark has no alpha channel; save it as PNG with transparency")

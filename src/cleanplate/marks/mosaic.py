@@ -48,7 +48,7 @@ def read_long_side(photo: Path) -> int:
     try:
         with Image.open(photo) as picture:  # reads no more than the header
             return max(picture.size)
-    except OSError as exc:
+    except (OSError, Image.DecompressionBombError) as exc:
         raise UsageError(
             f"{photo}: cannot be read as a photograph ({exc}); remove it from the folder"
         ) from exc

@@ -42,6 +42,8 @@ FINDER_SCALES = (0.4, 1.7)
 #: Photographs whose colours are changed; marks that are free logos (`marks/sample`).
 RECOLOURED_SHARE = 0.5
 FREE_SHARE = 0.12
+#: Photographs that are more times as long as wide are cut to this.
+MOST_STRETCHED = 8
 #: How large a mosaic of several photographs is at most.
 MOSAIC_PX = 1800
 #: A photograph gives so many times its crops for every so many pixels, at most so often: large ones take
@@ -127,9 +129,9 @@ def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int
     """(H, W, 3) uint8: a photograph at a random size, mirrored half of the time.
 
     Its long side becomes at most `longest` and at most 1.25 times its own; its short side at least
-    `shortest`. Raises UsageError where the file is no photograph.
+    `shortest`. Of a long thin one the middle is taken. Raises UsageError where the file is no photograph.
     """
-    rgb = _decode(path)
+    rgb = _cut_middle(_decode(path))
     height, width = rgb.shape[:2]
     largest = min(1.25, longest / max(height, width))
     smallest = min(largest, max(0.6 * largest, shortest / min(height, width)))
@@ -140,6 +142,14 @@ def load_photo(path: Path, rng: np.random.Generator, longest: int, shortest: int
     if rng.random() < 0.5:
         resized = resized[:, ::-1]
     return np.ascontiguousarray(resized, np.uint8)
+
+
+def _cut_middle(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most `MOST_STRETCHED` times as long as wide: enlarged to a crop's size it would be huge."""
+    height, width = rgb.shape[:2]
+    most = MOST_STRETCHED * min(height, width)
+    down, across = max(0, height - most) // 2, max(0, width - most) // 2
+    return rgb[down : down + most, across : across + most]
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
@@ -243,6 +253,8 @@ def _choose_way(rng: np.random.Generator) -> Tensor:
 def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
     if rng.random() < source.mosaic_share:
         clean = draw_mosaic(source.photos, rng, _decode, MOSAIC_PX)
+        scale = (source.crop_px + 1) / min(clean.shape[:2])
+        clean = clean if scale <= 1 else np.asarray(cv2.resize(clean, None, fx=scale, fy=scale), np.uint8)
     else:
         path = source.photos[int(rng.integers(len(source.photos)))]
         clean = load_photo(path, rng, longest, source.crop_px)

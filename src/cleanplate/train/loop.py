@@ -102,7 +102,7 @@ class TrainingOptions:
 @dataclass(eq=False)
 class TrainingState:
     """What a run has reached. `scores` are the figures of the last validation, `best` the best goal so far
-    and `best_step` its step."""
+    and `best_step` its step, `validated_step` that of the last validation."""
 
     network: nn.Module
     averaged: nn.Module
@@ -111,6 +111,7 @@ class TrainingState:
     scores: dict[str, float] = field(default_factory=dict)
     best: float | None = None
     best_step: int = 0
+    validated_step: int = 0
 
 
 def train(
@@ -144,7 +145,7 @@ def train(
     total_steps, tally = options.examples // options.batch_size, _Tally()
     best_path = options.output / f"{name}-best.safetensors"
     try:
-        if options.validate_first and state.step == 0:
+        if _is_due(state, options, total_steps):  # the first, or one that was broken off
             _validate(name, state, validate, options, best_path, report)
         for batch in _batches(
             examples(options.seed * 1_000_003 + state.step), options, total_steps - state.step
@@ -154,7 +155,7 @@ def train(
             tally.add(_advance(state, batch, loss, options, total_steps, device))
             if state.step % options.report_every == 0:
                 _log(options.output, report, {"step": state.step, **tally.take(options.batch_size)})
-            if state.step % options.validate_every == 0 or state.step == total_steps:
+            if _is_due(state, options, total_steps):
                 _validate(name, state, validate, options, best_path, report)
             if state.step % options.save_every == 0:
                 _save_all(name, state, state_path, weights_path)
@@ -243,6 +244,13 @@ def _batches(examples: Examples, options: TrainingOptions, count: int) -> Iterat
     yield from islice(loader, count)
 
 
+def _is_due(state: TrainingState, options: TrainingOptions, total_steps: int) -> bool:
+    if state.step == 0:
+        return options.validate_first
+    due = state.step % options.validate_every == 0 or state.step == total_steps
+    return due and state.validated_step < state.step
+
+
 def _validate(
     name: str,
     state: TrainingState,
@@ -259,6 +267,7 @@ def _validate(
         line["groups"] = {key: _round(figures) for key, figures in scores.groups.items()}
     _log(options.output, report, line)
     (options.output / TABLE_NAME).write_text(_describe(state.step, scores), encoding="utf-8")
+    state.validated_step = state.step
     if state.best is None or scores.goal > state.best:
         state.best, state.best_step = scores.goal, state.step
         write_weights(best_path, {name: state.averaged}, _metadata(state))
@@ -284,6 +293,7 @@ def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: P
         "scores": state.scores,
         "best": state.best,
         "best_step": state.best_step,
+        "validated_step": state.validated_step,
     }
     torch.save(content, temporary)
     temporary.replace(state_path)
@@ -298,7 +308,16 @@ def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
         state.optimizer.load_state_dict(content["optimizer"])
         state.step, state.scores = content["step"], content["scores"]
         state.best, state.best_step = content.get("best"), content.get("best_step", 0)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as exc:
+        state.validated_step = content.get("validated_step", state.step)
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as exc:
         cause = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise ModelError(
             f"{path}: is not a state of this network ({cause}); give another output folder, or delete it"
