@@ -163,7 +163,7 @@ def test_links_in_a_circle_are_a_problem_each(tmp_path: Path) -> None:
 
 
 def test_what_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path / "in", "a.jpg", "shut/b.jpg")
+    touch(tmp_path / "in", "a.jpg", "shut/b.jpg", "shut/deeper/c.jpg")
     stat = Path.stat
 
     def refuse(path: Path, **options: bool) -> os.stat_result:
@@ -174,7 +174,8 @@ def test_what_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "stat", refuse)
     found = find(tmp_path / "in", out=tmp_path / "out", recursive=True)
     assert names(found) == [("a.jpg", "a.jpg")]
-    assert "Permission denied" in found.problems[0].cause
+    assert [problem.path.name for problem in found.problems] == ["b.jpg", "deeper"]
+    assert all("Permission denied" in problem.cause for problem in found.problems)
 
 
 def test_the_limit_takes_the_first_and_moves_no_name(tmp_path: Path) -> None:

@@ -160,19 +160,20 @@ def _walk(folder: Path, root: Path, output: Path, *, recursive: bool) -> Iterato
     for path in paths:
         if path.name.startswith("."):
             continue
-        if recursive and _is_own_folder(path):
+        try:
+            is_own_folder = recursive and path.is_dir() and not path.is_symlink()
+        except OSError as exc:  # it may be a folder of photographs: named, whatever it is called
+            yield _Entry(path, path.relative_to(root).as_posix(), root, _say_shut(path, exc))
+            continue
+        if is_own_folder:
             if path.name != STATE_FOLDER and not _same(path, output):
                 yield from _walk(path, root, output, recursive=True)
         elif path.suffix.lower() in IMAGE_SUFFIXES and not _same(path, output):
             yield _Entry(path, path.relative_to(root).as_posix(), root, _problem_of(path))
 
 
-def _is_own_folder(path: Path) -> bool:
-    """Whether this is a folder and no link to one; what cannot be looked at is named as a photograph is."""
-    try:
-        return path.is_dir() and not path.is_symlink()
-    except OSError:
-        return False
+def _say_shut(path: Path, exc: OSError) -> PhotoError:
+    return UnreadablePhotoError(path, f"it cannot be looked at ({exc.strerror})", "check its permissions")
 
 
 def _problem_of(path: Path) -> PhotoError | None:
@@ -192,7 +193,7 @@ def _problem_of(path: Path) -> PhotoError | None:
                 path, "the link is broken: what it points to does not exist", "mend or delete the link"
             )
     except OSError as exc:
-        return UnreadablePhotoError(path, f"it cannot be looked at ({exc.strerror})", "check its permissions")
+        return _say_shut(path, exc)
     return UnsupportedPhotoError(path, "this is not a regular file", "remove it from the folder")
 
 
