@@ -63,7 +63,8 @@ def test_what_stays_as_it_is_and_is_in_the_wanted_format_is_copied_byte_for_byte
     summary = repair(tmp_path / "in", tmp_path / "out", format="webp")
     assert summary.counts["clean"] == 2
     assert (tmp_path / "out" / "a.webp").read_bytes() == (tmp_path / "in" / "a.webp").read_bytes()
-    assert Image.open(tmp_path / "out" / "b.webp").format == "WEBP"
+    with Image.open(tmp_path / "out" / "b.webp") as converted:
+        assert converted.format == "WEBP"
 
 
 @BOTH
