@@ -69,7 +69,11 @@ def test_metrics_are_served_meanwhile(capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--interval", "0"], "wanted: seconds above 0"), (["--device", "cuda:99"], "--device cuda:99")],
+    [
+        (["--interval", "0"], "wanted: seconds above 0"),
+        (["--device", "cuda:99"], "--device cuda:99"),
+        (["--prometheus", "99999"], "wanted: a port"),
+    ],
 )
 def test_wrong_usage(arguments, message, capsys):
     assert main(["monitor", *arguments]) == 2

@@ -88,6 +88,7 @@ def test_a_mark_without_transparency_is_refused(photos, tmp_path, capsys):
     [
         (("--examples", "1"), "examples is 1"),
         (("--threads", "0"), "threads is 0"),
+        (("--device", "foo"), "foo"),
         (("--seed", "-1"), "seed is -1"),
         (("--crop-size", "100"), "crop_size is 100"),
         (("--fonts", "missing-fonts"), "missing-fonts: there is no such folder"),

@@ -47,7 +47,17 @@ def test_a_folder_is_the_same_each_time_and_marked_where_it_says(sources, tmp_pa
             assert error[inside].mean() > 2 * error[~inside].mean()
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"kind": "stamp"}, {"place": "there"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": 0},
+        {"kind": "stamp"},
+        {"place": "there"},
+        {"opacity": 40},
+        {"quality": 0},
+        {"clean_share": 1},
+    ],
+)
 def test_what_cannot_be_drawn_is_refused(wrong):
     with pytest.raises(InvalidSettingError):
         FolderOptions(**{"count": 3, **wrong})

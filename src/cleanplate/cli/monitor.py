@@ -57,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Watch until the run ends, Ctrl-C, or with --once for one look."""
     if not arguments.interval > 0:
         raise UsageError(f"--interval is {arguments.interval}; wanted: seconds above 0")
+    if arguments.prometheus is not None and not 0 <= arguments.prometheus < 65536:
+        raise UsageError(
+            f"--prometheus is {arguments.prometheus}; wanted: a port from 1 to 65535, or 0 for any"
+        )
     with ExitStack() as held:
         source = held.enter_context(_open_source(arguments))
         if arguments.prometheus is not None:

@@ -79,7 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help=f"its peak (default: {LEARNING_RATE}; --mark: {MARK_LEARNING_RATE})",
     )
-    run.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)")
+    run.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="cpu, auto, cuda or cuda:N (default: cpu)"
+    )
     run.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that draw examples (default: 1)"
     )
@@ -123,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
+    from cleanplate.device.selection import resolve_device
     from cleanplate.train.loop import TrainingOptions
 
     adapts = arguments.mark is not None
@@ -137,7 +140,7 @@ def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
         "learning_rate": arguments.learning_rate,
         "workers": arguments.workers,
         "seed": arguments.seed,
-        "device": arguments.device,
+        "device": str(resolve_device(arguments.device)),
     }
     if given["learning_rate"] is None:
         given["learning_rate"] = MARK_LEARNING_RATE if adapts else LEARNING_RATE

@@ -62,6 +62,12 @@ class FolderOptions:
             raise InvalidSettingError("kind", self.kind, f"one of {', '.join(KINDS)}")
         if self.place not in PLACES:
             raise InvalidSettingError("place", self.place, f"one of {', '.join(PLACES)}")
+        if self.opacity is not None and not 0 < self.opacity <= 1:
+            raise InvalidSettingError("opacity", self.opacity, "a share above 0, up to 1")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise InvalidSettingError("quality", self.quality, "a whole number from 1 to 100")
+        if not 0 <= self.clean_share < 1:
+            raise InvalidSettingError("clean_share", self.clean_share, "a share from 0, below 1")
 
 
 @dataclass(frozen=True, eq=False)
