@@ -72,7 +72,7 @@ def test_metrics_are_served_meanwhile(capsys):
     [
         (["--interval", "0"], "wanted: seconds above 0"),
         (["--device", "cuda:99"], "--device cuda:99"),
-        (["--prometheus", "99999"], "wanted: a port"),
+        (["--prometheus", "99999"], "--prometheus is 99999"),
     ],
 )
 def test_wrong_usage(arguments, message, capsys):

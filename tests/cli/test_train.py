@@ -143,4 +143,4 @@ def test_a_training_goes_on_with_its_own_subject_only(photos, init, mark, tmp_pa
     Image.fromarray(np.full((20, 60, 4), 200, np.uint8)).save(other)
     capsys.readouterr()
     assert main([*words, "--mark", str(other), "--seed", "5"]) == 2
-    assert "begun with another value of --mark, --seed" in capsys.readouterr().err
+    assert "begun with another --mark and another --seed" in capsys.readouterr().err

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cleanplate.evaluate.protocol_score import ProtocolScored
     from cleanplate.evaluate.run import Scored
+    from cleanplate.evaluate.sheet import Sheet
     from cleanplate.evaluate.triples import TripleFiles
     from cleanplate.settings import RepairSettings
 
@@ -216,8 +217,7 @@ def _score(arguments: argparse.Namespace) -> int:
         print(json.dumps(content, indent=2))
     else:
         _print(draw_tables(scores, beside))
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
+    _write_sheet(sheet, arguments.sheet)
     return 1 if any(score.error is not None for score in scores) else 0
 
 
@@ -238,8 +238,7 @@ def _score_protocol(arguments: argparse.Namespace, found: tuple[TripleFiles, ...
         print(json.dumps(protocol_to_json(protocol, every, notes), indent=2))
     else:
         _print(draw_protocol_table(protocol, every, notes))
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
+    _write_sheet(sheet, arguments.sheet)
     return 1 if any(one.score.error is not None for one in every) else 0
 
 
@@ -263,8 +262,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         print(json.dumps(comparison_to_json(names, first, second), indent=2))
     else:
         _print(draw_comparison(names, first, second))
-    if arguments.sheet is not None:
-        sheet.write(arguments.sheet)
+    _write_sheet(sheet, arguments.sheet)
     return 1 if any(score.error is not None for score in (*first, *second)) else 0
 
 
@@ -272,6 +270,15 @@ def _check_sheet(sheet: Path | None) -> None:
     """Before hours of scoring: raises UsageError where a sheet could not be written."""
     if sheet is not None and (sheet.is_dir() or not sheet.absolute().parent.is_dir()):
         raise UsageError(f"{sheet}: the sheet cannot be written there; make its folder, or name a file")
+
+
+def _write_sheet(sheet: Sheet, path: Path | None) -> None:
+    """Once the figures are printed: a full disk loses none of them."""
+    try:
+        if path is not None:
+            sheet.write(path)
+    except OSError as exc:
+        raise UsageError(f"{path}: the sheet cannot be written ({exc.strerror or exc})") from exc
 
 
 def _find_triples(arguments: argparse.Namespace, folder: Path) -> tuple[TripleFiles, ...]:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.serving import check_port
 from cleanplate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Watch until the run ends, Ctrl-C, or with --once for one look."""
     if not arguments.interval > 0:
         raise UsageError(f"--interval is {arguments.interval}; wanted: seconds above 0")
-    if arguments.prometheus is not None and not 0 <= arguments.prometheus < 65536:
-        raise UsageError(
-            f"--prometheus is {arguments.prometheus}; wanted: a port from 1 to 65535, or 0 for any"
-        )
+    if arguments.prometheus is not None:
+        check_port("--prometheus", arguments.prometheus)
     with ExitStack() as held:
         source = held.enter_context(_open_source(arguments))
         if arguments.prometheus is not None:

@@ -40,8 +40,13 @@ def check_serving(port: int) -> None:
     """Raises MissingExtraError where the extra is not installed, UsageError for what is no port."""
     for module in MODULES:
         require(module, extra="review")
+    check_port("--port", port)
+
+
+def check_port(option: str, port: int) -> None:
+    """Raises UsageError for what is no port."""
     if not 0 <= port < 65536:
-        raise UsageError(f"--port is {port}; wanted: a number from 1 to 65535, or 0 for any that is free")
+        raise UsageError(f"{option} is {port}; wanted: a number from 1 to 65535, or 0 for any that is free")
 
 
 def announce(server: Server, *, browser: bool) -> None:

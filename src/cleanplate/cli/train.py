@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
-import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from cleanplate.errors import UsageError
 
 if TYPE_CHECKING:
     from cleanplate.marks import Assets
@@ -23,8 +21,6 @@ LEARNING_RATE, MARK_LEARNING_RATE = 8e-4, 4e-4
 #: often it is validated, and on how much.
 MARK_SHARE = 0.75
 MARK_VALIDATIONS, MARK_VALIDATION_COUNT = 3, {"finder": 16, "restorer": 32, "chooser": 32}
-#: Beside a training's state: what it learns from.
-SUBJECT_NAME = "subject.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         assets, unseen = _put_mark(arguments.mark, assets, unseen)
     if arguments.crop_size < 64 or arguments.crop_size % 32:
         raise InvalidSettingError("crop_size", arguments.crop_size, "a multiple of 32 from 64")
-    _keep_subject(arguments, options.output)
+    options = replace(options, subject=_describe_subject(arguments))
     mosaics = choose_mosaic_share([read_long_side(photo) for photo in kept])
     source = ExampleSource(photos=kept, assets=assets, crop_px=arguments.crop_size, mosaic_share=mosaics)
     train = {"finder": train_finder, "restorer": train_restorer, "chooser": train_chooser}[arguments.network]
@@ -156,37 +152,20 @@ def _choose_options(arguments: argparse.Namespace) -> TrainingOptions:
     return TrainingOptions(**given)
 
 
-def _keep_subject(arguments: argparse.Namespace, output: Path) -> None:
-    """Note beside the state what is learned from. Raises UsageError where it is a state of something else."""
-    file = output / SUBJECT_NAME
-    mark = None if arguments.mark is None else hashlib.sha256(arguments.mark.read_bytes()).hexdigest()
-    subject = {
-        "network": arguments.network,
-        "photos": str(arguments.photos.absolute()),
-        "mark": mark,
-        "init": arguments.init,
-        "crop_size": arguments.crop_size,
-        "seed": arguments.seed,
+def _describe_subject(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is learned from, by option."""
+    mark = arguments.mark
+    return {
+        "--photos": str(arguments.photos.absolute()),
+        "--mark": None if mark is None else hashlib.sha256(mark.read_bytes()).hexdigest(),
+        "--init": arguments.init,
+        "--crop-size": arguments.crop_size,
+        "--seed": arguments.seed,
     }
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = subject
-    names = [name for name, value in subject.items() if before.get(name) != value]
-    if names and (output / "state.ckpt").exists():
-        given = ", ".join("the network" if n == "network" else f"--{n.replace('_', '-')}" for n in names)
-        raise UsageError(
-            f"{output}: a training is there that was begun with another value of {given}; "
-            "give another folder with -o, or delete that one"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(subject, indent=2) + "\n", encoding="utf-8")
 
 
 def _put_mark(mark: Path, assets: Assets, unseen: Assets) -> tuple[Assets, Assets]:
     """Most of what is trained on, and all that is validated on, carries the mark."""
-    from dataclasses import replace
-
     from cleanplate.marks import read_mark
 
     drawn = read_mark(mark)

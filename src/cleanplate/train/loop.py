@@ -13,7 +13,7 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from cleanplate.errors import InvalidSettingError, ModelError
+from cleanplate.errors import InvalidSettingError, ModelError, UsageError
 from cleanplate.models.weights import write_weights
 from cleanplate.train.curves import draw_curves
 from cleanplate.train.examples import Example, Examples
@@ -83,6 +83,9 @@ class TrainingOptions:
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
 
+    subject: Mapping[str, str | int | None] = field(default_factory=dict)
+    """What is learned from, by the options that say so; a state of something else is not gone on with."""
+
     def __post_init__(self) -> None:
         for name in ("batch_size", "report_every", "validate_every", "save_every"):
             self._want(name, getattr(self, name) >= 1, "a whole number from 1")
@@ -131,7 +134,8 @@ def train(
     dataset. validate: network on its device -> scores; the weights with the best goal are kept beside the
     last. report: gets a dict of figures now and then. prepare: what is done to a batch on the device before
     the network sees it. Without a validation yet, the path is that of the last weights. Ctrl-C saves the
-    state before it goes through. Raises ModelError where the folder's state is another network's or damaged.
+    state before it goes through. Raises ModelError where the folder's state is another network's or damaged,
+    UsageError where it is of another `options.subject`.
     """
     device = torch.device(options.device)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -141,7 +145,7 @@ def train(
     state = TrainingState(network, copy.deepcopy(network).eval().requires_grad_(False), optimizer)
     state_path, weights_path = options.output / "state.ckpt", options.output / f"{name}.safetensors"
     if state_path.exists():
-        _load_state(state, state_path, device)
+        _load_state(state, state_path, device, options.subject)
     total_steps, tally = options.examples // options.batch_size, _Tally()
     best_path = options.output / f"{name}-best.safetensors"
     try:
@@ -158,9 +162,9 @@ def train(
             if _is_due(state, options, total_steps):
                 _validate(name, state, validate, options, best_path, report)
             if state.step % options.save_every == 0:
-                _save_all(name, state, state_path, weights_path)
+                _save_all(name, state, options, state_path, weights_path)
     finally:
-        _save_all(name, state, state_path, weights_path)
+        _save_all(name, state, options, state_path, weights_path)
         draw_curves(options.output / LOG_NAME, options.output / CURVES_NAME)
     return best_path if best_path.exists() else weights_path
 
@@ -267,10 +271,10 @@ def _validate(
         line["groups"] = {key: _round(figures) for key, figures in scores.groups.items()}
     _log(options.output, report, line)
     (options.output / TABLE_NAME).write_text(_describe(state.step, scores), encoding="utf-8")
-    state.validated_step = state.step
     if state.best is None or scores.goal > state.best:
         state.best, state.best_step = scores.goal, state.step
         write_weights(best_path, {name: state.averaged}, _metadata(state))
+    state.validated_step = state.step
 
 
 def _describe(step: int, scores: Scores) -> str:
@@ -283,7 +287,9 @@ def _metadata(state: TrainingState) -> dict[str, str]:
     return {"step": str(state.step), **scores}
 
 
-def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: Path) -> None:
+def _save_all(
+    name: str, state: TrainingState, options: TrainingOptions, state_path: Path, weights_path: Path
+) -> None:
     temporary = state_path.with_name(state_path.name + ".tmp")
     content = {
         "network": state.network.state_dict(),
@@ -294,13 +300,16 @@ def _save_all(name: str, state: TrainingState, state_path: Path, weights_path: P
         "best": state.best,
         "best_step": state.best_step,
         "validated_step": state.validated_step,
+        "subject": dict(options.subject),
     }
     torch.save(content, temporary)
     temporary.replace(state_path)
     write_weights(weights_path, {name: state.averaged}, _metadata(state))
 
 
-def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
+def _load_state(
+    state: TrainingState, path: Path, device: torch.device, subject: Mapping[str, str | int | None]
+) -> None:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         state.network.load_state_dict(content["network"])
@@ -309,6 +318,8 @@ def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
         state.step, state.scores = content["step"], content["scores"]
         state.best, state.best_step = content.get("best"), content.get("best_step", 0)
         state.validated_step = content.get("validated_step", state.step)
+        before = content.get("subject", {})
+        others = [option for option in subject if before.get(option, subject[option]) != subject[option]]
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -322,6 +333,11 @@ def _load_state(state: TrainingState, path: Path, device: torch.device) -> None:
         raise ModelError(
             f"{path}: is not a state of this network ({cause}); give another output folder, or delete it"
         ) from exc
+    if others:
+        raise UsageError(
+            f"{path}: that training was begun with another {' and another '.join(others)}; "
+            "give another output folder, or delete it"
+        )
 
 
 def _log(output: Path, report: Callable[[dict[str, Any]], None], line: dict[str, Any]) -> None:
