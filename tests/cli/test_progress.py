@@ -293,6 +293,13 @@ def test_the_closing_table_tells_all():
     ]
 
 
+def test_no_rate_is_told_of_what_was_refused_alone():
+    stream = io.StringIO()
+    print_summary(summary(outcomes=(FAILED,), interrupted=True), Console(file=stream, width=100))
+    assert "10.0 s" in stream.getvalue()
+    assert "a second" not in stream.getvalue()
+
+
 def test_notes_that_were_read_above_the_bar_are_not_printed_again():
     stream, heard = io.StringIO(), Heard()
     for event in (MEMORY, Warned(message="a note")):

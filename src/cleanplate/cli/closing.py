@@ -63,5 +63,8 @@ def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
 
 
 def _describe_time(summary: RunSummary) -> str:
-    rate = summary.photographs_per_second
-    return f"{show_duration(summary.wall_seconds)}, {rate:.3g} photographs a second"
+    """Without a rate where no photograph was gone through: what is refused at the door takes no time."""
+    taken = show_duration(summary.wall_seconds)
+    if len(summary.failures) == len(summary.outcomes):
+        return taken
+    return f"{taken}, {summary.photographs_per_second:.3g} photographs a second"

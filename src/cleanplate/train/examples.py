@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import cv2
@@ -166,7 +167,7 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
 
     Every crop is seen at a size of its own, FINDER_SCALES of that at which the finder looks first.
     """
-    sample = _sample(source, rng, longest=1300)
+    sample = _sample(source, rng, longest=1300, shortest=ceil(source.crop_px / MOST_ENLARGED))
     target = np.asarray(sample.alpha > MARKED_OPACITY)
     red, green, blue = cv2.split(cv2.absdiff(sample.marked, sample.clean))
     difference = np.maximum(np.maximum(red, green), blue).astype(np.int16)
@@ -197,7 +198,7 @@ def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> l
     `image` (4, h, w), the last plane an imitated finder's probability, `way`, how the finder is asked instead
     (`train/found`), and the planes `matte`, `alpha` (1, h, w), `colour` and `clean` (3, h, w).
     """
-    sample = _sample(source, rng, longest=1600)
+    sample = _sample(source, rng, longest=1600, shortest=source.crop_px)
     edge = round(source.crop_px / choose_enlargement(*sample.alpha.shape))
 
     def show(plane: NDArray[np.float32]) -> Tensor:
@@ -228,7 +229,7 @@ def make_chooser_examples(source: ExampleSource, rng: np.random.Generator) -> li
 
     And how many times `enlarged` the restorer is to see them, and what `train/coding` says of the file.
     """
-    sample = _sample(source, rng, longest=1600)
+    sample = _sample(source, rng, longest=1600, shortest=source.crop_px)
     enlarged = torch.tensor(choose_enlargement(*sample.alpha.shape))
     examples = []
     for _ in range(_count_crops(source, sample.alpha.size)):
@@ -250,14 +251,14 @@ def _choose_way(rng: np.random.Generator) -> Tensor:
     return torch.tensor(choose_way(rng) if rng.random() < ASKED_SHARE else 0)
 
 
-def _sample(source: ExampleSource, rng: np.random.Generator, longest: int) -> MarkedPhoto:
+def _sample(source: ExampleSource, rng: np.random.Generator, longest: int, shortest: int) -> MarkedPhoto:
     if rng.random() < source.mosaic_share:
         clean = draw_mosaic(source.photos, rng, _decode, MOSAIC_PX)
-        scale = (source.crop_px + 1) / min(clean.shape[:2])
+        scale = (shortest + 1) / min(clean.shape[:2])
         clean = clean if scale <= 1 else np.asarray(cv2.resize(clean, None, fx=scale, fy=scale), np.uint8)
     else:
         path = source.photos[int(rng.integers(len(source.photos)))]
-        clean = load_photo(path, rng, longest, source.crop_px)
+        clean = load_photo(path, rng, longest, shortest)
     if rng.random() < RECOLOURED_SHARE:
         clean = recolour(clean, rng)
     if rng.random() < source.scene_text_share:

@@ -64,7 +64,8 @@ class SameConv2d(nn.Conv2d):
         return self._convolve_strided(x)
 
     def _convolve_strided(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():  # the larger kernel's gradients cost more than the copy
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            # the larger kernel's gradients cost more than the copy
             before, after = (self.kernel_size[0] - 2) // 2, (self.kernel_size[0] - 1) // 2
             padded = F.pad(x, (before, after, before, after))
             return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
