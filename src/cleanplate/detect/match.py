@@ -23,7 +23,8 @@ from cleanplate.detect.outlines import (
     correlate_closely,
     draw_field,
     draw_outline,
-    find_top,
+    find_rise,
+    measure_spread,
 )
 from cleanplate.marks.place import scale_mark, trim_mark
 from cleanplate.structures import FloatArray, Mark, Placement
@@ -176,16 +177,21 @@ def _peaks(
 ) -> Iterator[_Peak]:
     """The best place at each scale. The photograph is shrunk so that the mark has one size at all of them."""
     manners = _list_manners(rgb, mark)
+    drawn, drawn_at = mark, 1.0  # a mark of several megapixels is not drawn anew for every scale
     for scale in scales:
         reduced = _Reduced.make(rgb, mark, scale, coarse_px)
+        if not reduced.holds(mark):
+            continue
+        if reduced.factor != drawn_at:
+            drawn, drawn_at = scale_mark(mark, reduced.factor), reduced.factor
         for manner in manners:
-            coarse = reduced.look(mark, manner)
+            coarse = reduced.look(drawn, manner)
             if coarse is None:
                 continue
             row, column = np.unravel_index(int(coarse.cosine.argmax()), coarse.cosine.shape)
             place = coarse.place(int(row), int(column))
             kept = coarse if scale == 1 and coarse_px == COARSE_LONG_PX else None
-            yield _Peak(place, place.score / _measure_spread(coarse.cosine), manner, kept)
+            yield _Peak(place, place.score / measure_spread(coarse.cosine), manner, kept)
             del coarse, kept
 
 
@@ -234,16 +240,17 @@ class _Reduced:
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = rgb if factor == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         behind = rgb[::4, ::4].mean(axis=(0, 1), dtype=np.float32)
-        return cls(
-            np.asarray(small, np.float32), scale, width / size[0], height / size[1], scale * factor, behind
-        )
+        across, down = width / size[0], height / size[1]
+        return cls(np.asarray(small, np.float32), scale, across, down, min(scale, wanted), behind)
 
-    def look(self, mark: Mark, manner: Manner) -> _Coarse | None:
-        """Cosines for every place; None where the mark does not fit at all."""
+    def holds(self, mark: Mark) -> bool:
+        """Whether the mark can be there at all: told before it is drawn."""
         sizes = zip(self.rgb.shape[:2], mark.alpha.shape, strict=True)
-        if any((1 - 2 * OVERHANG) * self.factor * own > edge + 2 for edge, own in sizes):
-            return None  # before a large mark is drawn
-        outline = draw_outline(scale_mark(mark, self.factor), self.behind, manner)
+        return all((1 - 2 * OVERHANG) * self.factor * own <= edge + 2 for edge, own in sizes)
+
+    def look(self, drawn: Mark, manner: Manner) -> _Coarse | None:
+        """Cosines for every place of the mark, drawn at this factor; None where it does not fit."""
+        outline = draw_outline(drawn, self.behind, manner)
         over = (round(OVERHANG * outline.shape[0]), round(OVERHANG * outline.shape[1]))
         field = np.pad(draw_field(self.rgb, manner), ((over[0], over[0]), (over[1], over[1]), (0, 0)))
         if not _fits(field, outline):
@@ -351,36 +358,24 @@ def _cut(rgb: FloatArray, left: int, top: int, right: int, bottom: int) -> Float
 
 def _find_vertex(cosine: FloatArray, row: int, column: int) -> tuple[float, float]:
     """How far from its highest sample the peak lies, (right, down), each within half a pixel."""
-    right = _parabola(cosine[row, max(0, column - 1) : column + 2])
-    down = _parabola(cosine[max(0, row - 1) : row + 2, column])
+    right = find_rise(cosine[row, max(0, column - 1) : column + 2])
+    down = find_rise(cosine[max(0, row - 1) : row + 2, column])
     whole = max(abs(right[0]), abs(down[0])) <= 0.5 and right[1] + down[1] < PREFER_WHOLE * max(
         1e-6, float(cosine[row, column])
     )
     return (0.0, 0.0) if whole else (right[0], down[0])
 
 
-def _measure_spread(cosine: FloatArray) -> float:
-    """The standard deviation of cosines about zero, whatever a few places have: from their 68 % quantile."""
-    sample = np.abs(cosine).ravel()[:: max(1, cosine.size // 20_000)]
-    return max(1e-3, float(np.quantile(sample, 0.683))) if cosine.size > 1 else 1.0
-
-
-def _parabola(values: FloatArray) -> tuple[float, float]:
-    """(where, from the middle of three values, their parabola is highest; how much higher it is there)."""
-    if len(values) < 3:
-        return 0.0, 0.0
-    at = find_top(values)
-    return at, -0.25 * float(values[0] - values[2]) * at
-
-
 def _find_others(rgb: FloatArray, mark: Mark, best: Placement, peak: _Peak) -> list[Placement]:
     """Further places at the same scale, as a tiled mark has them."""
     coarse = peak.coarse if best.scale == 1 else None
-    coarse = coarse or _Reduced.make(rgb, mark, best.scale).look(mark, peak.manner)
+    if coarse is None:
+        reduced = _Reduced.make(rgb, mark, best.scale)
+        coarse = reduced.look(scale_mark(mark, reduced.factor), peak.manner)
     if coarse is None:
         return []
     cosine = coarse.cosine
-    least = max(LEAST_OF_BEST * float(cosine.max()), LEAST_COSINE, LEAST_DEVIATIONS * _measure_spread(cosine))
+    least = max(LEAST_OF_BEST * float(cosine.max()), LEAST_COSINE, LEAST_DEVIATIONS * measure_spread(cosine))
     clear_y, clear_x = (max(1, round(LEAST_APART * edge)) for edge in coarse.outline)
     row, column = (
         round(best.top / coarse.down) + coarse.over[0],

@@ -139,3 +139,25 @@ def find_top(values: FloatArray) -> float:
     before, here, after = (float(value) for value in values)
     curve = before - 2 * here + after
     return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
+
+
+def find_rise(values: FloatArray) -> tuple[float, float]:
+    """(where, from the middle of three values, their parabola is highest; how much higher it is there).
+
+    >>> find_rise(np.array([0.0, 1.0, 1.0], np.float32))
+    (0.5, 0.125)
+    """
+    if len(values) < 3:
+        return 0.0, 0.0
+    at = find_top(values)
+    return at, -0.25 * float(values[0] - values[2]) * at
+
+
+def measure_spread(cosine: FloatArray) -> float:
+    """The standard deviation of cosines about zero, whatever a few places have: from their 68 % quantile.
+
+    >>> measure_spread(np.full((9, 9), -0.25, np.float32))
+    0.25
+    """
+    sample = np.abs(cosine).ravel()[:: max(1, cosine.size // 20_000)]
+    return max(1e-3, float(np.quantile(sample, 0.683))) if cosine.size > 1 else 1.0
