@@ -97,3 +97,35 @@ def test_a_broken_link_under_the_results_name_is_someone_elses(photo, workspace)
     target.symlink_to("nowhere")
     assert plan(photo, workspace, History()).refusals
     assert plan(photo, workspace, History(), overwrite=True).jobs
+
+
+def test_a_photograph_is_the_same_however_its_path_is_spelled(photo, workspace, tmp_path):
+    write_result(workspace, photo)
+    history = History({photo.output: entry_of(workspace, photo)})
+    photo.path.write_bytes(b"a photograph that was changed")
+    (tmp_path / "linked").symlink_to(tmp_path / "in")
+    for path in (tmp_path / "in" / ".." / "in" / "a.png", tmp_path / "linked" / "a.png"):
+        (job,) = plan(Source(path, photo.relative, photo.output), workspace, history).jobs
+        assert job.may_replace
+
+
+def test_a_name_goes_to_the_photograph_that_has_it_now(photo, workspace):
+    """`a.jpg` was stored as `a.png`; since there is an `a.png` beside it, it is stored as `a.jpg.png`."""
+    write_result(workspace, photo)
+    earlier = Source(photo.path.with_name("a.jpg"), "a.jpg", photo.output)
+    earlier.path.write_bytes(b"the photograph that was there first")
+    history = History({photo.output: entry_of(workspace, earlier)})
+    moved = Source(earlier.path, earlier.relative, "below/a.jpg.png")
+    made = make_plan([moved, photo], workspace, history, key="key", overwrite=False)
+    assert [job.source for job in made.jobs] == [moved, photo]
+    (refusal,) = plan(photo, workspace, history).refusals  # where it is not done again, its result stays
+    assert "the result of another photograph" in refusal.error.cause
+
+
+def test_what_is_finished_is_where_its_folder_was_moved_to(photo, workspace, tmp_path):
+    write_result(workspace, photo)
+    history = History({photo.output: entry_of(workspace, photo)})
+    photo.path.parent.rename(tmp_path / "moved")
+    now = Source(tmp_path / "moved" / "a.png", photo.relative, photo.output)
+    (outcome,) = plan(now, workspace, history).finished
+    assert outcome.source == now.path

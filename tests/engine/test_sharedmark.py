@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.survey import SharedMark
 from cleanplate.engine.workspace import Workspace
 from cleanplate.errors import UsageError
+from cleanplate.images.discover import Source
 from cleanplate.marks import read_mark, write_mark
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Mark, Method, Verdict
@@ -186,3 +189,61 @@ def test_require_wants_photographs_enough_of_a_dry_run_too(tmp_path: Path) -> No
     settings = dataclasses.replace(SETTINGS, shared_mark="require", dry_run=True)
     with pytest.raises(UsageError, match="there are 3"):
         repair_folder(tmp_path / "in", tmp_path / "out", settings)
+
+
+def test_a_few_photographs_done_again_have_the_kept_mark(repaired: Any, tmp_path: Path) -> None:
+    folder, _, _, _ = repaired
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    before = {path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()}
+    heard: list[Event] = []
+    again = repair_folder(
+        folder / "in", out, dataclasses.replace(SETTINGS, limit=2), subscribers=[heard.append]
+    )
+    assert (len(again.finished_before), again.outcomes) == (2, ())
+    assert {path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()} == before
+    dry = repair_folder(folder / "in", out, dataclasses.replace(SETTINGS, dry_run=True))
+    assert len(dry.finished_before) == 9
+
+
+def keep(workspace: Workspace, folder: Path, names: str, *marks: SharedMark) -> MarkKeeper:
+    """Keeps what a survey of photographs of these names would have come to."""
+    keeper = MarkKeeper(workspace, SETTINGS, find_sources(folder, names))
+    keeper._keep(SharedMarks(marks, others=False))
+    return keeper
+
+
+def find_sources(folder: Path, names: str) -> list[Source]:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).write_bytes(name.encode())
+    return [Source(folder / name, name, name) for name in names]
+
+
+def test_that_there_is_none_is_true_of_those_photographs_alone(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "out")
+    with workspace.opened():
+        keeper = keep(workspace, tmp_path / "in", "abcdefg")
+    told = keeper.recall()
+    assert told is not None
+    assert told.marks == ()
+    others = MarkKeeper(workspace, SETTINGS, find_sources(tmp_path / "other", "abcdefg"))
+    assert others.recall() is None
+    (tmp_path / "in" / "a").write_bytes(b"exchanged")
+    assert keeper.recall() is None
+
+
+def test_marks_of_another_folder_are_kept_and_told_of(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "out")
+    with workspace.opened():
+        keeper = keep(workspace, tmp_path / "in", "abcdefg", SharedMark(draw_mark(), 7, 7))
+    told = keeper.recall()
+    assert told is not None
+    assert not keeper.is_of_others(told)
+    added = MarkKeeper(workspace, SETTINGS, find_sources(tmp_path / "in", "abcdefghijklmno"))
+    assert not added.is_of_others(told)
+    others = MarkKeeper(workspace, SETTINGS, find_sources(tmp_path / "other", "abcdefg"))
+    assert others.recall() == told
+    assert others.is_of_others(told)
+    assert str(tmp_path / "out") in others.say_others(told)

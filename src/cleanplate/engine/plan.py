@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from cleanplate.engine.decisions import is_reviewed
 from cleanplate.engine.journal import Entry, History
@@ -66,6 +67,7 @@ def make_plan(
     jobs: list[Job] = []
     refusals: list[Refusal] = []
     finished: list[Outcome] = []
+    names = {os.path.realpath(source.path): source.output for source in sources}
     for number, source in enumerate(sources):
         entry = history.results.get(source.output)
         try:
@@ -74,9 +76,10 @@ def make_plan(
                 and _is_finished(source, workspace, entry, history, key + source.key)
                 and not (save_masks and _must_be_looked_at(source, entry, workspace, history))
             ):
-                finished.append(entry.outcome)
+                # a folder that was moved keeps its results, and is where it is now
+                finished.append(replace(entry.outcome, source=source.path, relative=source.relative))
             else:
-                jobs.append(make_job(number, source, workspace, history, overwrite=overwrite))
+                jobs.append(make_job(number, source, workspace, history, overwrite=overwrite, names=names))
         except UnwritablePhotoError as error:
             refusals.append(Refusal(source, error))
     return Plan(tuple(jobs), tuple(refusals), tuple(finished))
@@ -111,8 +114,18 @@ def needs_mask(outcome: Outcome, workspace: Workspace) -> bool:
     return found and outcome.output is not None and not workspace.mask(outcome.output).is_file()
 
 
-def make_job(number: int, source: Source, workspace: Workspace, history: History, *, overwrite: bool) -> Job:
+def make_job(
+    number: int,
+    source: Source,
+    workspace: Workspace,
+    history: History,
+    *,
+    overwrite: bool,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Job:
     """The work on one photograph, whether its result is valid or not.
+
+    names: what the results of the run's photographs are called, by the photographs' real paths.
 
     Raises UnwritablePhotoError where the result's name is taken by a file that must stay.
     """
@@ -130,7 +143,7 @@ def make_job(number: int, source: Source, workspace: Workspace, history: History
         return Job(number, source, may_replace=True)
     entry = history.results.get(source.output)
     if entry is not None:
-        _check_same_photograph(source, entry, destination)
+        _check_same_photograph(source, entry, destination, names)
         changed = not _holds(destination, entry.receipt.output.sha256, history, source.output)
         return Job(number, source, may_replace=True, set_aside=changed)
     if _was_announced(destination, history, source.output):
@@ -148,10 +161,16 @@ def _check_folders(output: Path, destination: Path) -> None:
             )
 
 
-def _check_same_photograph(source: Source, entry: Entry, destination: Path) -> None:
-    """Two folders repaired one after the other into one output must not take each other's results."""
+def _check_same_photograph(source: Source, entry: Entry, destination: Path, names: Mapping[str, str]) -> None:
+    """Two folders repaired one after the other into one output must not take each other's results.
+
+    One whose result this run writes under another name has no claim to this one any more.
+    """
     earlier = entry.outcome.source
-    if earlier == source.path.absolute() or _has_content(source.path, entry.receipt.input.sha256):
+    place = os.path.realpath(earlier)
+    if place == os.path.realpath(source.path) or names.get(place, source.output) != source.output:
+        return
+    if _has_content(source.path, entry.receipt.input.sha256):
         return
     raise UnwritablePhotoError(
         destination,

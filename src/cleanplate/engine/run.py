@@ -192,17 +192,17 @@ class _Run:
         keeper = MarkKeeper(self.workspace, self.settings, found.sources)
         if pipeline is not None:
             return self, None
-        if self.settings.shared_mark == "require":
-            if not self.settings.surveys:
-                raise UsageError(NOT_LOOKED_FOR)
-            if not keeper.is_worth_while:
-                raise UsageError(say_none(len(found.sources)))
-        if not self.settings.surveys or self.settings.dry_run or not keeper.is_worth_while:
-            return self, None
+        required = self.settings.shared_mark == "require"
+        if required and not self.settings.surveys:
+            raise UsageError(NOT_LOOKED_FOR)
         journal = None
-        told = keeper.recall()
+        told = keeper.recall() if self.settings.surveys else None
         again = told is not None
         if told is None:
+            if required and not keeper.is_worth_while:
+                raise UsageError(say_none(len(found.sources)))
+            if not self.settings.surveys or self.settings.dry_run or not keeper.is_worth_while:
+                return self, None
             looking = replace(self, settings=replace(self.settings, dry_run=True))
             with self.counters.timing("survey"), looking.open_owner(None, memory) as owner:
                 journal = held.enter_context(self._journalling())
@@ -218,6 +218,8 @@ class _Run:
         if told is None:
             return self, journal
         settings = keeper.apply(told)
+        if keeper.is_of_others(told):
+            self.events.emit(Warned(message=keeper.say_others(told)))
         for mark in told.marks:
             self.events.emit(
                 MarkShared(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -49,13 +50,15 @@ class KeptMark:
 class Surveyed:
     """What a survey came to. photographs: in the run. marks: that of the most of them first.
 
-    others: whether many photographs that carry one carry other marks too.
+    others: whether many photographs that carry one carry other marks too. sources: which photographs they
+    were, as `MarkKeeper` tells them apart; empty in the records of earlier versions.
     """
 
     key: str
     photographs: int
     marks: tuple[KeptMark, ...] = ()
     others: bool = False
+    sources: tuple[str, ...] = ()
 
 
 class MarkKeeper:
@@ -80,24 +83,42 @@ class MarkKeeper:
     def recall(self) -> Surveyed | None:
         """What an earlier run of the same kind came to; None where the photographs are to be looked at again.
 
-        Marks that were found stay the marks, also when photographs are added; that there was none is only
-        true of as many photographs.
+        Marks that were found stay the marks, also when photographs are added, or when a few are done again;
+        that there was none is only true of those very photographs.
         """
         try:
             kept = json.loads((self._folder / RECORD_FILE).read_text(encoding="utf-8"))
-            told = Surveyed(**{**kept, "marks": tuple(KeptMark(**mark) for mark in kept["marks"])})
+            told = Surveyed(**kept)
+            marks = tuple(KeptMark(**mark) for mark in kept["marks"])
+            told = replace(told, marks=marks, sources=tuple(told.sources))
         except (OSError, ValueError, TypeError, KeyError):
             return None
         if told.key != self._key:
             return None
         if not told.marks:
-            return told if told.photographs == len(self._sources) else None
+            return told if set(told.sources) == set(self._tell_apart()) else None
         try:
             for mark in told.marks:
                 read_mark(self.path(mark))
         except UsageError:
             return None  # gone, or damaged by an edit
         return told
+
+    def is_of_others(self, told: Surveyed) -> bool:
+        """Whether these photographs, enough to share a mark, are none of those that the marks are from."""
+        known = set(told.sources)
+        return self.is_worth_while and bool(told.marks and known) and known.isdisjoint(self._tell_apart())
+
+    def say_others(self, told: Surveyed) -> str:
+        """What that means, and what else there is to do."""
+        return (
+            f"the shared mark kept in {self.path(told.marks[0])} was worked out from other photographs, and "
+            "is the one that is looked for; to have a mark of these looked for, name another output folder"
+        )
+
+    def _tell_apart(self) -> tuple[str, ...]:
+        """A short name of every photograph's place and state."""
+        return tuple(sorted(_name_state(source.path) for source in self._sources))
 
     def survey(
         self,
@@ -145,7 +166,11 @@ class MarkKeeper:
                 )
                 self._commit(data, self._folder / name)
             told = Surveyed(
-                key=self._key, photographs=len(self._sources), marks=tuple(kept), others=found.others
+                key=self._key,
+                photographs=len(self._sources),
+                marks=tuple(kept),
+                others=found.others,
+                sources=self._tell_apart(),
             )
             self._commit(f"{json.dumps(asdict(told))}\n".encode(), self._folder / RECORD_FILE)
         except OSError as exc:
@@ -154,6 +179,15 @@ class MarkKeeper:
                 "make room on the disk, or give --shared-mark off"
             ) from exc
         return told
+
+
+def _name_state(path: Path) -> str:
+    try:
+        state = path.stat()
+        told = f"{os.path.realpath(path)}|{state.st_size}|{state.st_mtime_ns}"
+    except OSError:
+        told = f"{path}"
+    return hashlib.sha256(os.fsencode(told)).hexdigest()[:12]
 
 
 #: Why no shared mark is looked for where one is required.
