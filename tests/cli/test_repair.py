@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cleanplate.cli import main
+from cleanplate.cli import main, page
 from cleanplate.engine import run
+from cleanplate.errors import UsageError
 from tests.cli.stand_in import WhitePixels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,27 @@ def test_wrong_usage_exits_with_2_before_any_work(photos, tmp_path, capsys, word
     assert main(["repair", str(photos), "-o", str(output), *words]) == 2
     assert complaint in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_report_that_cannot_be_written_is_no_wrong_usage(photos, tmp_path, capsys, monkeypatch):
+    def fail(output, **_options):
+        raise UsageError(f"{output}: the report cannot be written (No space left on device)")
+
+    monkeypatch.setattr(page, "write_page", fail)
+    assert main(["repair", str(photos), "-o", str(tmp_path / "out"), "--report"]) == 1
+    captured = capsys.readouterr()
+    assert "repaired" in captured.out
+    assert "the report cannot be written" in captured.err
+
+
+def test_whoever_reads_the_output_may_leave():
+    code = "from cleanplate.cli.exits import call; raise SystemExit(call(lambda: print('a' * 200_000)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.wait(timeout=60) == 1
+        assert process.stderr.read() == ""
 
 
 def test_a_missing_input_exits_with_2(tmp_path, capsys):

@@ -80,6 +80,24 @@ def test_results_of_any_tool_are_found_by_name(triples, tmp_path):
     assert scores[3].whole_after < np.inf
 
 
+def test_results_stored_with_loss_are_not_touched_everywhere(triples, tmp_path):
+    truth = read_triple(triples[3]).truth_u8
+    for name, value in (("a.JPG", 95), ("b.webp", 95), ("c.webp", 101)):
+        folder = tmp_path / name[0]
+        folder.mkdir()
+        suffix = name[1:]
+        kind = cv2.IMWRITE_JPEG_QUALITY if suffix == ".JPG" else cv2.IMWRITE_WEBP_QUALITY
+        write_rgb(folder / f"d-clean{suffix}", truth, kind, value)
+        (score,) = collect(score_folder(triples[3:], folder))
+        assert score.error is None
+        assert not score.touched
+    lossless = np.array(truth)
+    lossless[0, 0] ^= 4
+    write_rgb(tmp_path / "c" / "d-clean.webp", lossless, cv2.IMWRITE_WEBP_QUALITY, 101)
+    (score,) = collect(score_folder(triples[3:], tmp_path / "c"))
+    assert score.touched
+
+
 def test_folders_of_results_that_cannot_be_meant_are_refused(triples, tmp_path):
     with pytest.raises(UsageError, match="no such folder of results"):
         list(score_folder(triples, tmp_path / "missing"))

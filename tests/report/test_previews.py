@@ -152,6 +152,32 @@ def test_the_piece_at_full_resolution_holds_marks_that_lie_together(tmp_path):
     assert whole.left == 1976
 
 
+def test_the_piece_of_what_came_in_is_made_anew_where_the_marks_lie_elsewhere(tmp_path):
+    """Done again, the same file has its marks elsewhere; its previews are called by its content."""
+    deep = np.zeros((300, 4000, 3), np.uint16)
+    deep[:, 3000:] = 40_000
+    cv2.imwrite(str(tmp_path / "a.tiff"), deep)
+    shown = []
+    for left in (100, 3500):
+        region = Region(Box(left, 50, left + 60, 90), Method.FILLED, None, 1.0)
+        outcome = Outcome(
+            source=tmp_path / "a.tiff",
+            relative="a.tiff",
+            verdict=Verdict.REPAIRED,
+            width=4000,
+            height=300,
+            regions=(region,),
+            input_sha256="ab" * 32,
+        )
+        previews = Previews(tmp_path / "out")
+        previews.make_all([ReportPhoto(outcome=outcome, at=0.0)])
+        files = previews.files(ReportPhoto(outcome=outcome, at=0.0), after=False)
+        shown.append(float(read_rgb(files.detail).mean()))
+    assert shown[0] < 10
+    assert shown[1] > 100
+    assert len(list(previews.folder.glob("*.detail.jpg"))) == 1
+
+
 def test_an_unreadable_result_has_no_preview(tmp_path):
     output = tmp_path / "out"
     gone = Outcome(source=tmp_path / "a.jpg", relative="a.jpg", verdict=Verdict.CLEAN, output="a.jpg")

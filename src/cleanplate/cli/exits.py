@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -24,6 +25,20 @@ def call(command: Callable[[], int]) -> int:
         return complain(error, EXIT_SOME_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read the output (head, a pager) has gone
+        _forget_output()
+        return EXIT_SOME_FAILED
+
+
+def _forget_output() -> None:
+    """Send what is still to be written nowhere, so that closing the output fails no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):  # an output that is no file
+        pass
+    finally:
+        os.close(nowhere)
 
 
 def complain(error: CleanplateError, exit_code: int) -> int:

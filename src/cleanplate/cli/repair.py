@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleanplate.cli.exits import EXIT_DONE, EXIT_SOME_FAILED, complain
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import Watching, add_options, read_settings, read_watching
+from cleanplate.errors import CleanplateError
 from cleanplate.settings import RepairSettings
 
 if TYPE_CHECKING:
@@ -66,25 +68,30 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
         elif not watching.quiet:
             same_screen = sys.stdout.isatty() and sys.stderr.isatty()
             print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
+        exit_code = summary.exit_code
         if watching.report:
-            _write_report(output, settings, watching, summary)
+            exit_code = max(exit_code, _write_report(output, settings, watching, summary))
         if page is not None and not summary.interrupted:
             page.stay(say)
-    return summary.exit_code
+    return exit_code
 
 
-def _write_report(output: Path, settings: RepairSettings, watching: Watching, summary: RunSummary) -> None:
-    """The page that --report asks for, where there is something to show and time to make it."""
+def _write_report(output: Path, settings: RepairSettings, watching: Watching, summary: RunSummary) -> int:
+    """The page that --report asks for, where there is something to show and time to make it; an exit code."""
     from cleanplate.cli.page import write_page
 
     if summary.interrupted:
         said = f"no report was written; 'cleanplate report {output}' does it"
     elif summary.outcomes or summary.finished_before:
-        said = f"report: {write_page(output, overwrite=settings.overwrite, quiet=watching.quiet)}"
+        try:
+            said = f"report: {write_page(output, overwrite=settings.overwrite, quiet=watching.quiet)}"
+        except CleanplateError as error:  # the photographs themselves are done
+            return complain(error, EXIT_SOME_FAILED)
     else:
-        return
+        return EXIT_DONE
     if not watching.quiet:
         print(said, file=sys.stderr)
+    return EXIT_DONE
 
 
 def show_any_name() -> None:

@@ -93,8 +93,9 @@ def open_masks(path: str) -> MaskFiles:
 def read_mask(file: Path, photo: Photo) -> GivenMask:
     """The mask in a file, at a photograph's size. Raises RepairFailedError, which names both."""
     try:
-        plane = _read_plane(file)
-        mask, notes = _turn(plane)
+        plane, notes = _stretch(_read_plane(file))
+        mask, turned = _turn(plane)
+        notes += turned
     except ValueError as error:
         raise _bad(photo, file, str(error)) from error
     if _is_as_stored(mask, photo):
@@ -174,8 +175,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read_plane(file: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8: how white, or how opaque where the transparency draws the mask. Raises ValueError."""
+def _read_plane(file: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """(H, W): how white, or how opaque where the transparency draws the mask. Raises ValueError."""
     try:
         coded = np.frombuffer(file.read_bytes(), np.uint8)
         pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None
@@ -183,20 +184,36 @@ def _read_plane(file: Path) -> NDArray[np.uint8]:
         raise ValueError(f"cannot be read ({exc})") from exc
     if pixels is None:
         raise ValueError("is not an image that can be read")
-    values = _to_u8(np.asarray(pixels))
+    values = np.asarray(pixels)
+    if values.dtype not in (np.uint8, np.uint16):
+        values = np.asarray(np.clip(values, 0, 1) * 255, np.uint8)
     if values.ndim == 2:
         return values
-    if values.shape[2] == 4 and values[..., 3].min() < GREY[0] < values[..., 3].max():
+    opacity = _to_u8(values[..., -1])
+    if values.shape[2] == 4 and opacity.min() < GREY[0] < opacity.max():
         return np.ascontiguousarray(values[..., 3])
-    return np.asarray(values[..., :3].max(axis=2), np.uint8)
+    return np.asarray(values[..., :3].max(axis=2), values.dtype)
 
 
 def _to_u8(values: NDArray[Any]) -> NDArray[np.uint8]:
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype == np.uint16:
-        return np.asarray(values >> 8, np.uint8)
-    return np.asarray(np.clip(values, 0, 1) * 255, np.uint8)
+    return np.asarray(values if values.dtype == np.uint8 else values >> 8, np.uint8)
+
+
+def _stretch(plane: NDArray[Any]) -> tuple[NDArray[np.uint8], list[str]]:
+    """(H, W) uint8 and notes: a mask of 0 and 1, as programs number what is marked, is black and white too.
+
+    Raises ValueError where several values are all nearly black: which of them are marked is not known.
+
+    >>> _stretch(np.array([[0, 1]], np.uint8))
+    (array([[  0, 255]], dtype=uint8), ['its mask holds 0 and 1, of which 1 was taken for marked'])
+    """
+    shown, values = _to_u8(plane), np.unique(plane)
+    if shown.max(initial=0) > GREY[0] or values[-1:].sum() == 0:
+        return shown, []
+    if len(values) > 2 or values[0] != 0:
+        raise ValueError(f"is nearly black throughout ({values[-1]} at its brightest)")
+    marked = np.where(plane > 0, 255, 0).astype(np.uint8)
+    return marked, [f"its mask holds 0 and {values[-1]}, of which {values[-1]} was taken for marked"]
 
 
 def _turn(plane: NDArray[np.uint8]) -> tuple[BoolArray, list[str]]:

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from cleanplate.errors import PhotoError, UsageError
 from cleanplate.evaluate.score import PhotoScore, score_result
 from cleanplate.evaluate.triples import Triple, TripleFiles, read_picture, read_triple
+from cleanplate.images.identify import identify
 from cleanplate.images.read import read
+from cleanplate.images.riff import is_lossless, read_riff
 from cleanplate.models.request import plainly
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Photo, Quantisation
 
 RESULT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-#: A result stored as JPEG differs from its input everywhere; a pixel counts as touched beyond so many levels.
-JPEG_TOLERANCE = 24
+#: A result stored with loss differs from its input everywhere: pixels count as touched beyond so many levels.
+COMPRESSED_TOLERANCE = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ def score_folder(found: Sequence[TripleFiles], results: Path) -> Iterator[Scored
         result = read_picture(path)
         if result.shape != triple.marked_u8.shape:
             raise UsageError(f"{path}: has another size than {files.marked.name}; give results of their size")
-        tolerance = JPEG_TOLERANCE if path.suffix.lower() in (".jpg", ".jpeg") else 0
+        tolerance = COMPRESSED_TOLERANCE if _is_compressed(path) else 0
         yield Scored(triple, result, score_result(triple, result, tolerance=tolerance))
 
 
@@ -100,5 +102,13 @@ def collect(scored: Iterable[Scored], *watchers: Callable[[Scored], None]) -> li
 
 def _find_result(files: TripleFiles, results: Path) -> Path | None:
     stems = (files.marked.stem, files.name)
-    candidates = (results / f"{stem}{suffix}" for stem in stems for suffix in RESULT_SUFFIXES)
+    endings = [ending for suffix in RESULT_SUFFIXES for ending in (suffix, suffix.upper())]
+    candidates = (results / f"{stem}{ending}" for stem in stems for ending in endings)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether the file was stored with loss."""
+    data = path.read_bytes()
+    format = identify(data)
+    return format == "JPEG" or (format == "WEBP" and not is_lossless(read_riff(data)))

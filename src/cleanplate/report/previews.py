@@ -65,7 +65,9 @@ class Previews:
         else:
             picture = outcome.source
             key = (outcome.input_sha256 or f"{photo.id}-before")[:24]
-        small, large, detail = (self.folder / f"{key}.{size}.jpg" for size in ("small", "large", "detail"))
+        box = find_detail_box(outcome) if outcome.regions else Box(0, 0, 0, 0)
+        piece = f"{box.left}-{box.top}-{box.right}-{box.bottom}.detail"  # done again, its marks lie elsewhere
+        small, large, detail = (self.folder / f"{key}.{size}.jpg" for size in ("small", "large", piece))
         return PreviewFiles(picture, small, large, detail)
 
     def mask(self, photo: ReportPhoto) -> Path:
@@ -122,7 +124,8 @@ class Previews:
 
     def _make_side(self, photo: ReportPhoto, *, after: bool) -> None:
         files = self.files(photo, after=after)
-        if files.small.is_file():  # written last, so the others are there too
+        lacks_detail = _has_detail(photo.outcome) and files.large.is_file() and not files.detail.is_file()
+        if files.small.is_file() and not lacks_detail:  # written last, so the others are there too
             return
         try:
             shown = pictures.is_showable(files.picture)
@@ -183,6 +186,11 @@ def find_detail_box(outcome: Outcome) -> Box:
     return Box(
         left, top, min(grown.right, left + pictures.LARGE_PX), min(grown.bottom, top + pictures.LARGE_PX)
     )
+
+
+def _has_detail(outcome: Outcome) -> bool:
+    """Whether a large preview is not all that there is to be seen of the marks."""
+    return bool(outcome.regions) and max(outcome.width, outcome.height) > pictures.LARGE_PX
 
 
 def _estimate_bytes(outcome: Outcome) -> int:
