@@ -154,8 +154,9 @@ class Photo:
     container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
         opaque to every other layer.
     asked_again: whether it will be looked at a second time: what is found in it is then worth keeping.
-    quantisation: how coarsely a JPEG file was rounded; None for other formats. since: what was found in it
-        before parts of it were rewritten; None: all of it is new.
+    quantisation: how coarsely a JPEG file was rounded; None for other formats. exact: whether its file gives
+        back the very pixels that it holds; None: only its name tells. since: what was found in it before
+        parts of it were rewritten; None: all of it is new.
     """
 
     path: Path
@@ -163,6 +164,7 @@ class Photo:
     container: Any
     asked_again: bool = False
     quantisation: Quantisation | None = None
+    exact: bool | None = None
     since: Rewritten | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""How coarsely a JPEG file was rounded is read from its own tables."""
+"""What a file's coding does to its pixels; how a JPEG file was rounded is read from its own tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.images.coding import keeps_pixels
+from cleanplate.images.container import Container, Samples
 from cleanplate.images.read import read
 from cleanplate.structures import Photo
 from tests.images import pictures
@@ -51,3 +53,34 @@ def test_grey_files_have_one_table_and_other_formats_none(tmp_path: Path) -> Non
     assert grey is not None
     assert np.array_equal(grey.luma, grey.chroma)
     assert read_saved(tmp_path / "a.png", "PNG").quantisation is None
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "expected"),
+    [
+        ("PNG", {}, True),
+        ("BMP", {}, True),
+        ("TIFF", {"compression": "raw"}, True),
+        ("TIFF", {"compression": "tiff_lzw"}, True),
+        ("TIFF", {"compression": "jpeg"}, False),
+        ("WEBP", {"lossless": True}, True),
+        ("WEBP", {"quality": 90}, False),
+        ("JPEG", {"quality": 100}, False),
+        ("AVIF", {"quality": 100}, False),
+    ],
+)
+def test_a_format_keeps_pixels_or_does_not(
+    format: str, options: dict[str, object], expected: bool, tmp_path: Path
+) -> None:
+    photo = read_saved(tmp_path / "a", format, **options)
+    assert keeps_pixels(photo.container) is expected
+
+
+def test_heic_files_do_not_keep_pixels(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(pictures.heic_file())
+    assert not keeps_pixels(read(tmp_path / "a.heic", max_megapixels=1).container)
+
+
+def test_a_webp_container_that_was_built_for_writing_is_taken_as_lossy() -> None:
+    samples = Samples("RGB", np.zeros((1, 1, 3), np.uint8))
+    assert not keeps_pixels(Container(format="WEBP", samples=samples))

@@ -133,6 +133,36 @@ def test_an_output_inside_an_input_is_not_searched(tmp_path: Path) -> None:
     assert names(found) == [("a.jpg", "a.jpg")]
 
 
+def test_outputs_of_earlier_runs_are_passed_over_and_said(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "in", "a.jpg", "old/a.jpg", "old/sub/b.jpg", "old/.cleanplate/journal.jsonl", "new/a.jpg"
+    )
+    touch(tmp_path / "in", "sub/c.jpg", "sub/old/c.jpg", "sub/old/.cleanplate/journal.jsonl")
+    found = find(tmp_path / "in", out=tmp_path / "in" / "new", recursive=True)
+    assert [name for name, _ in names(found)] == ["a.jpg", "sub/c.jpg"]
+    assert found.earlier_outputs == (tmp_path / "in" / "old", tmp_path / "in" / "sub" / "old")
+    (warning,) = found.warnings
+    assert warning.startswith(f"{tmp_path / 'in' / 'old'} and 1 more: ")
+    assert find(tmp_path / "in", out=tmp_path / "new").warnings == ()
+    named = find(tmp_path / "in" / "old", out=tmp_path / "new", recursive=True)
+    assert [name for name, _ in names(named)] == ["a.jpg", "sub/b.jpg"]
+    assert named.warnings == ()
+
+
+def test_masks_inside_an_input_are_no_photographs(tmp_path: Path) -> None:
+    touch(tmp_path / "in", "a.jpg", "mask.png", "masks/a.png")
+    for masks, left in (("masks", ["a.jpg", "mask.png"]), ("mask.png", ["a.jpg", "masks/a.png"])):
+        found = discover(
+            [tmp_path / "in"],
+            tmp_path / "out",
+            recursive=True,
+            limit=None,
+            format="keep",
+            masks=tmp_path / "in" / masks,
+        )
+        assert [name for name, _ in names(found)] == left
+
+
 def test_a_result_never_falls_on_an_input(tmp_path: Path) -> None:
     touch(tmp_path, "out/two/a.jpg", "one/a.jpg")
     with pytest.raises(UsageError, match="fall on an input"):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageFont
+from PIL import Image, ImageFont
 from skimage import data
 
 from cleanplate.detect.mask import detect_from_probability
+from cleanplate.images.read import read
 from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.marks.files import FIXED_SIZE
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
@@ -20,7 +22,8 @@ from cleanplate.models.request import Attempt, Request, plainly
 from cleanplate.pipeline.known import KnownMarks, Taken, guess_noise, locate_mark
 from cleanplate.pipeline.repair import MarkRepair
 from cleanplate.remove.base import Crop, Removal
-from cleanplate.remove.known import remove_known
+from cleanplate.remove.compression import Compression
+from cleanplate.remove.known import ROUNDING_NOISE, remove_known
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Detection, Mark, Method, Photo, Placement, Repair, UsualPlace, Verdict
 from tests.measuring import Measuring
@@ -313,3 +316,17 @@ def test_a_dry_run_tells_of_both() -> None:
     assert result.rgb is photo.rgb
     assert not result.changed.any()
     assert {box.top for box in result.first.boxes} >= {20}
+
+
+def test_the_noise_is_that_of_the_file_whatever_its_name(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+    picture.save(tmp_path / "a.jpg", quality=80)
+    shutil.copy(tmp_path / "a.jpg", tmp_path / "really-jpeg.png")
+    picture.save(tmp_path / "inside.tif", compression="jpeg")
+    picture.save(tmp_path / "packed.tif", compression="tiff_lzw")
+    picture.save(tmp_path / "lossless.webp", lossless=True)
+    noise = {path.name: guess_noise(read(path, max_megapixels=1)) for path in tmp_path.iterdir()}
+    assert isinstance(noise["inside.tif"], Compression)
+    assert isinstance(noise["really-jpeg.png"], Compression)
+    assert np.array_equal(noise["really-jpeg.png"].rounding, noise["a.jpg"].rounding)
+    assert noise["packed.tif"] is noise["lossless.webp"] is ROUNDING_NOISE

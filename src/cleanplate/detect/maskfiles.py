@@ -175,8 +175,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read_plane(file: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """(H, W): how white, or how opaque where the transparency draws the mask. Raises ValueError."""
+def _read_plane(file: Path) -> NDArray[Any]:
+    """(H, W) uint8 or uint16: how white, or how opaque where the transparency draws it. Raises ValueError."""
     try:
         coded = np.frombuffer(file.read_bytes(), np.uint8)
         pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None

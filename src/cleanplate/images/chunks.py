@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import binascii
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from cleanplate.images import exif, preview
+from cleanplate.images import exif, preview, rawprofile
 from cleanplate.images.container import Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
-_IPTC_KEYWORD = b"Raw profile type iptc"
+_IPTC_KEYWORD = rawprofile.KEYWORD + b"iptc"
+#: One compressed text or profile, and all texts together, may grow to so many bytes: a small file cannot fill
+#: the memory.
+_MOST_INFLATED, _MOST_TEXT = 1 << 24, 1 << 26
 
 #: What the pixels' own encoder decides, or what described the old pixels' layout.
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iDOT", b"acTL", b"fcTL", b"fdAT"})
@@ -27,6 +29,7 @@ _BEFORE_PALETTE = frozenset({b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP
 _KNOWN = frozenset(
     {*_BEFORE_PALETTE, *_MODE_CHUNKS, b"pHYs", b"sPLT", b"oFFs", b"pCAL", b"sCAL", b"sTER", b"tIME"}
 )
+_TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _C2PA = b"caBX"
 
 
@@ -124,26 +127,38 @@ def renewed(chunks: Sequence[Chunk], small: Image.Image) -> tuple[Chunk, ...]:
 def _renewed(chunk: Chunk, small: Image.Image) -> Chunk:
     if chunk.name == b"eXIf":
         return replace(chunk, data=preview.renew_exif(chunk.data, small))
-    if chunk.name == b"iTXt" and chunk.data.startswith(XMP_KEYWORD + b"\0"):
-        packet = _text(chunk)[1].encode()
-        changed = preview.renew_xmp(packet, small)
-        if changed != packet:
-            return replace(chunk, data=XMP_KEYWORD + b"\0\0\0\0\0" + changed)
-    return chunk
+    if chunk.name not in _TEXT_CHUNKS:
+        return chunk
+    keyword, text = _text(chunk)
+    changed = text
+    if keyword == XMP_KEYWORD:
+        changed = preview.renew_xmp(text.encode(), small).decode()
+    elif keyword.startswith(rawprofile.KEYWORD):
+        changed = rawprofile.renew_text(text, small)
+    return chunk if changed == text else _with_text(chunk, changed)
 
 
 def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
     """The metadata blocks without their chunks. A damaged block is left out (its chunk still travels)."""
-    texts = dict(_text(chunk) for chunk in chunks if chunk.name in (b"tEXt", b"zTXt", b"iTXt"))
+    texts = _texts(chunks)
     xmp = texts.pop(XMP_KEYWORD, None)
-    raw_iptc = texts.pop(_IPTC_KEYWORD, None)
+    raw = [texts.pop(key) for key in list(texts) if key.startswith(rawprofile.KEYWORD)]
+    profiles = [rawprofile.read_profile(text) or b"" for text in raw]
+
+    def first(part_of: Callable[[bytes], bytes | None]) -> bytes | None:
+        return next((found for profile in profiles if (found := part_of(profile))), None)
+
+    unknown = any(profile and not rawprofile.is_known(profile) for profile in profiles)
+    block, numbers = data_of(chunks, b"eXIf"), data_of(chunks, b"cICP")
     return Metadata(
-        exif=data_of(chunks, b"eXIf"),
+        exif=block if block is not None else first(rawprofile.exif_in),
         icc=_icc(data_of(chunks, b"iCCP")),
-        xmp=xmp.encode() if xmp else None,
-        iptc=_raw_profile(raw_iptc) if raw_iptc else None,
+        xmp=xmp.encode() if xmp else first(rawprofile.xmp_in),
+        iptc=first(rawprofile.iptc_in),
         dpi=_dpi(data_of(chunks, b"pHYs")),
+        cicp=(numbers[0], numbers[1]) if numbers is not None and len(numbers) == 4 else None,
         c2pa=data_of(chunks, _C2PA) is not None,
+        only_here=("raw profiles",) * unknown,
         texts=tuple((key.decode("latin-1"), value) for key, value in texts.items() if key),
     )
 
@@ -152,8 +167,8 @@ def _icc(data: bytes | None) -> bytes | None:
     if data is None or b"\0" not in data:
         return None
     try:
-        return zlib.decompress(data[data.index(b"\0") + 2 :])
-    except zlib.error:
+        return _inflate(data[data.index(b"\0") + 2 :])
+    except (zlib.error, ValueError):
         return None
 
 
@@ -162,6 +177,18 @@ def _dpi(data: bytes | None) -> tuple[float, float] | None:
         return None
     across, down = struct.unpack_from(">II", data)
     return (across * 0.0254, down * 0.0254) if across and down else None
+
+
+def _texts(chunks: Sequence[Chunk]) -> dict[bytes, str]:
+    """Keywords and texts, as many as may be kept in memory."""
+    texts: dict[bytes, str] = {}
+    left = _MOST_TEXT
+    for chunk in chunks:
+        if chunk.name in _TEXT_CHUNKS and left > 0:
+            keyword, text = _text(chunk)
+            texts[keyword] = text
+            left -= len(text)
+    return texts
 
 
 def _text(chunk: Chunk) -> tuple[bytes, str]:
@@ -179,20 +206,25 @@ def _text(chunk: Chunk) -> tuple[bytes, str]:
         return b"", ""
 
 
-def _inflate(data: bytes, most: int = 1 << 24) -> bytes:
-    """Bounded, so that a small chunk cannot grow without end."""
-    return zlib.decompressobj().decompress(data, most)
+def _with_text(chunk: Chunk, text: str) -> Chunk:
+    """The chunk with another text, as it was compressed."""
+    keyword, _, rest = chunk.data.partition(b"\0")
+    if chunk.name == b"tEXt":
+        return replace(chunk, data=keyword + b"\0" + text.encode("latin-1"))
+    if chunk.name == b"zTXt":
+        return replace(chunk, data=keyword + b"\0\0" + zlib.compress(text.encode("latin-1")))
+    language, translated, _ = rest[2:].split(b"\0", 2)
+    body = zlib.compress(text.encode()) if rest[:1] == b"\1" else text.encode()
+    return replace(chunk, data=b"\0".join((keyword, rest[:2] + language, translated, body)))
 
 
-def _raw_profile(text: str) -> bytes | None:
-    """A profile as hexadecimal text: a name, a length, then the digits."""
-    lines = text.strip().split("\n")
-    try:
-        data = binascii.unhexlify("".join(lines[2:]).replace(" ", ""))
-    except (binascii.Error, ValueError):
-        return None
-    at = data.find(b"\x1c")
-    return data[at:] if at >= 0 else None
+def _inflate(data: bytes) -> bytes:
+    """Raises ValueError above the limit, zlib.error for damaged data."""
+    inflater = zlib.decompressobj()
+    inflated = inflater.decompress(data, _MOST_INFLATED)
+    if not inflater.eof:
+        raise ValueError("it is cut off, or grows too large")
+    return inflated
 
 
 def write_metadata(metadata: Metadata) -> list[Chunk]:
@@ -200,6 +232,8 @@ def write_metadata(metadata: Metadata) -> list[Chunk]:
     written = []
     if metadata.icc is not None:
         written.append(Chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc, 9)))
+    if metadata.cicp is not None:  # the pixels are RGB (matrix 0) of full range
+        written.append(Chunk(b"cICP", bytes([*metadata.cicp, 0, 1])))
     if metadata.dpi is not None:
         across, down = (round(value / 0.0254) for value in metadata.dpi)
         written.append(Chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
@@ -208,9 +242,7 @@ def write_metadata(metadata: Metadata) -> list[Chunk]:
     if metadata.xmp is not None:
         written.append(Chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
     if metadata.iptc is not None:
-        digits = binascii.hexlify(metadata.iptc).decode()
-        lines = "\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
-        text = f"\niptc\n{len(metadata.iptc):8d}\n{lines}\n"
+        text = rawprofile.write_profile("iptc", metadata.iptc)
         written.append(Chunk(b"zTXt", _IPTC_KEYWORD + b"\0\0" + zlib.compress(text.encode())))
     written += [_international(b"Comment", text) for text in metadata.comments]
     written += [_international(keyword.encode("latin-1"), text) for keyword, text in metadata.texts]

@@ -39,6 +39,7 @@ class Metadata:
     exif: a TIFF block ("II*" or "MM*" first). icc, xmp (a UTF-8 packet), iptc (IIM records): as they came.
     dpi: pixels an inch, across and down. comments: free text. texts: named texts (PNG), (keyword, text).
     c2pa: whether there are content credentials. only_here: data that no other format has a place for.
+    cicp: primaries and transfer by the numbers of H.273 (see `images.cicp`), where the file says them.
     """
 
     exif: bytes | None = None
@@ -46,6 +47,7 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    cicp: tuple[int, int] | None = None
     comments: tuple[str, ...] = ()
     c2pa: bool = False
     only_here: tuple[str, ...] = ()

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.images import exif, iptc, xmp
+from cleanplate.images import cicp, exif, iptc, xmp
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.container import Container, Metadata, Samples
+from cleanplate.images.formats import tiff
 from cleanplate.images.orientation import to_upright
 from cleanplate.settings import OutputFormat
 
@@ -38,12 +39,14 @@ def convert(
     metadata = container.metadata
     keyed = container.colour_key is not None and target != "PNG"
     fitting = _with_key_as_alpha(samples, container.colour_key) if keyed else samples
+    if isinstance(container.details, tiff.TiffDetails):
+        fitting = _with_plain_alpha(fitting, container.details.extra_samples, notes)
     if fitting.array.dtype == np.uint16 and target != "PNG":
         fitting = Samples(fitting.mode, _to_bytes(fitting.array))
         notes.append(f"16 bits a sample became 8: {target} holds no more")
     if fitting.mode not in _MODES[target]:
         fitting, metadata = _to_colour(fitting, metadata, target, notes)
-    metadata = _for_target(metadata, target, notes)
+    metadata = _with_colours(_for_target(metadata, target, notes), fitting.mode, target, notes)
     key = container.colour_key if target == "PNG" else None
     # Many programs know EXIF's orientation in JPEG only: what changes its format is stored upright.
     upright = replace(fitting, array=to_upright(fitting.array, container.orientation))
@@ -63,6 +66,19 @@ def _with_key_as_alpha(samples: Samples, key: tuple[int, ...] | None) -> Samples
     most = np.iinfo(array.dtype).max
     alpha = np.where((array == np.array(key)).all(axis=2), 0, most).astype(array.dtype)
     return Samples("RGBA" if samples.mode == "RGB" else "LA", np.dstack([array, alpha]))
+
+
+def _with_plain_alpha(samples: Samples, extra_samples: int, notes: list[str]) -> Samples:
+    """The fourth channel of a TIFF file as straight alpha, the only kind elsewhere; left out if none."""
+    if samples.mode != "RGBA":
+        return samples
+    if extra_samples == tiff.PREMULTIPLIED:
+        notes.append("premultiplied transparency became straight transparency")
+        return Samples("RGBA", tiff.straighten(samples.array))
+    if extra_samples == tiff.UNSPECIFIED:
+        notes.append("a fourth channel that the TIFF file does not explain was left out")
+        return Samples("RGB", np.ascontiguousarray(samples.array[:, :, :3]))
+    return samples
 
 
 def _to_colour(
@@ -87,6 +103,23 @@ def _to_colour(
         laid = ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
         return (Samples("L", laid[:, :, 0]) if samples.mode == "LA" else Samples("RGB", laid)), metadata
     return Samples("RGBA", np.dstack([rgb, alpha])), metadata
+
+
+def _with_colours(metadata: Metadata, mode: str, target: str, notes: list[str]) -> Metadata:
+    """Colours that were described by numbers: by a profile in another format, or a note that they are not."""
+    described = metadata.cicp
+    if described is not None and mode in ("1", "L", "LA"):
+        described = (1, described[1])  # grey is grey under all primaries
+    if described is None or metadata.icc is not None or cicp.is_usual(described):
+        return replace(metadata, cicp=None)
+    profile = cicp.make_profile(described)
+    if profile is not None:
+        return replace(metadata, cicp=None, icc=profile)
+    if target == "PNG" and max(described) < 256:
+        notes.append("its colours are described in a way (cICP) that not every program knows")
+        return metadata
+    notes.append(f"its colours will look different: {target} cannot say what they were (HDR, for example)")
+    return replace(metadata, cicp=None)
 
 
 def _for_target(metadata: Metadata, target: str, notes: list[str]) -> Metadata:

@@ -10,7 +10,7 @@ import itertools
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cleanplate.errors import PhotoError, UnreadablePhotoError, UnsupportedPhotoError, UsageError
@@ -18,6 +18,8 @@ from cleanplate.settings import OutputFormat
 
 #: Where a run keeps its state inside the output folder; never searched.
 STATE_FOLDER = ".cleanplate"
+#: In that folder, what every run writes that has results.
+JOURNAL_FILE = "journal.jsonl"
 
 #: What is taken from a folder. Formats that are refused (GIF) are listed too: a named failure, not silence.
 IMAGE_SUFFIXES = frozenset(
@@ -52,10 +54,30 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The photographs of a run in name order, and what looked like one but is none."""
+    """The photographs of a run in name order, and what looked like one but is none.
+
+    earlier_outputs: folders that were not searched because an earlier run has written its results there.
+    """
 
     sources: tuple[Source, ...]
     problems: tuple[PhotoError, ...]
+    earlier_outputs: tuple[Path, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know, as sentences.
+
+        >>> Discovery((), (), (Path("a"), Path("b"))).warnings[0].partition(";")[0]
+        'a and 1 more: these are results of earlier runs, not photographs to repair, and were passed over'
+        """
+        if not self.earlier_outputs:
+            return ()
+        first, *others = self.earlier_outputs
+        more = f" and {len(others)} more" if others else ""
+        return (
+            f"{first}{more}: these are results of earlier runs, not photographs to repair, and were passed "
+            "over; name such a folder as an input of its own to have it searched",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +95,13 @@ def discover(
     recursive: bool,
     limit: int | None,
     format: OutputFormat,
+    masks: Path | None = None,
 ) -> Discovery:
     """List the photographs under `inputs` in name order and give each result a name under `output`.
 
-    A folder is searched for image suffixes; hidden names, `.cleanplate` and `output` itself are passed
-    over. A file that is given by name is taken whatever its suffix. Links to files are followed, links to
-    folders not.
+    A folder is searched for image suffixes; hidden names, `.cleanplate`, `output` itself, `masks` and the
+    outputs of earlier runs are passed over. A file that is given by name is taken whatever its suffix. Links
+    to files are followed, links to folders not.
     limit: the first so many in name order; None: all.
 
     Raises UsageError when an input is missing, when `output` is an input or holds one by name, when it is a
@@ -95,8 +118,9 @@ def discover(
     check_roots(inputs, output)
     entries: list[_Entry] = []
     seen: set[str] = set()
+    search = _Search([output] if masks is None else [output, masks], recursive)
     for given in inputs:
-        for entry in _entries_of(given, output, recursive=recursive):
+        for entry in search.entries_of(given):
             identity = str(_place(entry.path))
             if identity not in seen:
                 seen.add(identity)
@@ -110,6 +134,7 @@ def discover(
             Source(entry.path, entry.name, outputs[entry.name]) for entry in chosen if entry.problem is None
         ),
         problems=tuple(entry.problem for entry in chosen if entry.problem is not None),
+        earlier_outputs=tuple(dict.fromkeys(search.earlier_outputs)),
     )
 
 
@@ -141,35 +166,47 @@ def _check_targets(entries: Sequence[_Entry], outputs: dict[str, str], output: P
             )
 
 
-def _entries_of(given: Path, output: Path, *, recursive: bool) -> Iterator[_Entry]:
-    if given.is_dir():
-        yield from _walk(given, given, output, recursive=recursive)
-    else:
-        yield _Entry(given, given.name, given.parent, _problem_of(given))
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Goes through folders. left_out: places that are passed over. earlier_outputs: what else was."""
 
+    left_out: Sequence[Path]
+    recursive: bool
+    earlier_outputs: list[Path] = field(default_factory=list)
 
-def _walk(folder: Path, root: Path, output: Path, *, recursive: bool) -> Iterator[_Entry]:
-    try:
-        paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError as exc:
-        problem = UnreadablePhotoError(
-            folder, f"the folder cannot be listed ({exc.strerror})", "check its permissions"
-        )
-        yield _Entry(folder, folder.relative_to(root).as_posix(), root, problem)
-        return
-    for path in paths:
-        if path.name.startswith("."):
-            continue
+    def entries_of(self, given: Path) -> Iterator[_Entry]:
+        if given.is_dir():
+            yield from self._walk(given, given)
+        else:
+            yield _Entry(given, given.name, given.parent, _problem_of(given))
+
+    def _walk(self, folder: Path, root: Path) -> Iterator[_Entry]:
         try:
-            is_own_folder = recursive and path.is_dir() and not path.is_symlink()
-        except OSError as exc:  # it may be a folder of photographs: named, whatever it is called
-            yield _Entry(path, path.relative_to(root).as_posix(), root, _say_shut(path, exc))
-            continue
-        if is_own_folder:
-            if path.name != STATE_FOLDER and not _same(path, output):
-                yield from _walk(path, root, output, recursive=True)
-        elif path.suffix.lower() in IMAGE_SUFFIXES and not _same(path, output):
-            yield _Entry(path, path.relative_to(root).as_posix(), root, _problem_of(path))
+            paths = sorted(folder.iterdir(), key=lambda path: path.name)
+        except OSError as exc:
+            problem = UnreadablePhotoError(
+                folder, f"the folder cannot be listed ({exc.strerror})", "check its permissions"
+            )
+            yield _Entry(folder, folder.relative_to(root).as_posix(), root, problem)
+            return
+        for path in paths:
+            if path.name.startswith("."):
+                continue
+            try:
+                is_own_folder = self.recursive and path.is_dir() and not path.is_symlink()
+            except OSError as exc:  # it may be a folder of photographs: named, whatever it is called
+                yield _Entry(path, path.relative_to(root).as_posix(), root, _say_shut(path, exc))
+                continue
+            if not is_own_folder and path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            if any(_same(path, place) for place in self.left_out):
+                continue
+            if not is_own_folder:
+                yield _Entry(path, path.relative_to(root).as_posix(), root, _problem_of(path))
+            elif os.path.lexists(path / STATE_FOLDER / JOURNAL_FILE):
+                self.earlier_outputs.append(path)
+            else:
+                yield from self._walk(path, root)
 
 
 def _say_shut(path: Path, exc: OSError) -> PhotoError:

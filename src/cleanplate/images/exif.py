@@ -35,13 +35,10 @@ def orientation(block: bytes | None) -> int:
 def upright(block: bytes) -> bytes:
     """The block with its orientation tag, where it has one, set to 1; nothing else moves."""
     try:
-        order = tiffblock.byte_order(block)
         found = tiffblock.read_directory(block).fields.get(ORIENTATION)
     except ValueError:
         return block
-    if found is None or found.type != tiffblock.SHORT or found.count != 1:
-        return block
-    return block[: found.at] + struct.pack(order + "H", 1) + block[found.at + 2 :]
+    return block if found is None else tiffblock.with_short(block, found, 1)
 
 
 def resolution(block: bytes | None) -> tuple[float, float] | None:

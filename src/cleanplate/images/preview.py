@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cleanplate.images import segments, tiffblock
+from cleanplate.images import iptc, segments, tiffblock
 
 #: Longest edge of what thumbnails are made from; the largest previews in metadata blocks are about this big.
 _LONGEST = 1024
 
 _XMP_PICTURE = re.compile(rb"(GImg:image\s*(?:=\s*[\"']|>))([A-Za-z0-9+/=\s&#xAaDd;]+)([\"'<])")
 _ENTITY = re.compile(rb"&#x?[0-9A-Fa-f]+;|\s")
+_START = b"\xff\xd8"
 
 
 def make_preview(rgb: NDArray[Any]) -> Image.Image:
@@ -52,18 +53,33 @@ def renew_previews(block: bytes, preview: Image.Image) -> bytes:
 
 
 def renew_exif(block: bytes, preview: Image.Image) -> bytes:
-    """`renew_previews` for an EXIF block, and thumbnails that are stored as plain pixels."""
+    """`renew_previews` for an EXIF block, and thumbnails without an end marker or stored as plain pixels."""
     renewed = bytearray(renew_previews(block, preview))
     try:
         first = tiffblock.read_directory(block)
         second = tiffblock.read_directory(block, first.next) if first.next else None
     except ValueError:
         return bytes(renewed)
-    if second is not None and 0x0111 in second.fields and 0x0117 in second.fields:
+    if second is None:
+        return bytes(renewed)
+    if 0x0111 in second.fields and 0x0117 in second.fields:
         _blank_strips(renewed, second)
         # Without its pixels the second directory says nothing: unhook it.
         renewed[first.next_at : first.next_at + 4] = b"\0\0\0\0"
+    start, length = second.number(0x0201) or 0, second.number(0x0202) or 0
+    if block[start : start + 2] == _START:
+        _renew_place(renewed, block, start, length, preview)
     return bytes(renewed)
+
+
+def _renew_place(renewed: bytearray, block: bytes, start: int, length: int, preview: Image.Image) -> None:
+    """Renew, or blank, a picture whose place is known, where `renew_previews` could not see its end."""
+    old = block[start : start + length]
+    if not old or renewed[start : start + length] != old:
+        return
+    size = _jpeg_size(old)
+    new = _fitting_jpeg(preview, size, len(old)) if size is not None else b""
+    renewed[start : start + len(old)] = new.ljust(len(old), b"\0")
 
 
 def _blank_strips(block: bytearray, directory: tiffblock.Directory) -> None:
@@ -74,7 +90,7 @@ def _blank_strips(block: bytearray, directory: tiffblock.Directory) -> None:
 
 
 def renew_xmp(packet: bytes, preview: Image.Image) -> bytes:
-    """Replace the thumbnails that some editors put into XMP as base64."""
+    """Replace the thumbnails that some editors put into XMP as base64; same length."""
 
     def renewed(match: re.Match[bytes]) -> bytes:
         try:
@@ -84,7 +100,8 @@ def renew_xmp(packet: bytes, preview: Image.Image) -> bytes:
         size = _jpeg_size(picture)
         if size is None:
             return match[0]
-        return match[1] + base64.b64encode(_fitting_jpeg(preview, size, len(picture))) + match[3]
+        new = base64.b64encode(_fitting_jpeg(preview, size, len(picture)).ljust(len(picture), b"\0"))
+        return match[1] + new.ljust(len(match[2])) + match[3]
 
     return _XMP_PICTURE.sub(renewed, packet)
 
@@ -101,8 +118,10 @@ def renew_jfif(payload: bytes, preview: Image.Image) -> bytes:
 
 
 def renew_photoshop(resources: bytes, preview: Image.Image) -> bytes:
-    """Replace the thumbnail in Photoshop's resources and its length field (20 bytes into its header)."""
+    """Replace the thumbnails in Photoshop's resources, and the length (20 bytes into a header) of its own."""
     renewed = bytearray(renew_previews(resources, preview))
+    for start, length in iptc.pictures_in_resources(resources):
+        _renew_place(renewed, resources, start, length, preview)
     for identifier in (0x0409, 0x040C):
         at = resources.find(b"8BIM" + struct.pack(">H", identifier))
         start = resources.find(b"\xff\xd8\xff", at) if at >= 0 else -1
@@ -110,6 +129,14 @@ def renew_photoshop(resources: bytes, preview: Image.Image) -> bytes:
             length = segments.picture_length(bytes(renewed), start)
             if length:
                 renewed[start - 8 : start - 4] = struct.pack(">I", length)
+    return bytes(renewed)
+
+
+def renew_iptc(records: bytes, preview: Image.Image) -> bytes:
+    """Replace the preview among IPTC records; same length."""
+    renewed = bytearray(renew_previews(records, preview))
+    for start, length in iptc.pictures_in_records(records):
+        _renew_place(renewed, records, start, length, preview)
     return bytes(renewed)
 
 

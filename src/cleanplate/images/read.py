@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import UnreadablePhotoError, UnsupportedPhotoError
-from cleanplate.images.coding import read_quantisation
+from cleanplate.images.coding import keeps_pixels, read_quantisation
 from cleanplate.images.colour import samples_to_rgb
 from cleanplate.images.container import Container
 from cleanplate.images.formats import avif, bmp, heif, jpeg, png, tiff, webp
@@ -52,6 +52,7 @@ def read(path: Path, *, max_megapixels: float) -> Photo:
         rgb=to_upright(rgb, container.orientation),
         container=container,
         quantisation=read_quantisation(container),
+        exact=keeps_pixels(container),
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 #: Bits of the extended header.
 _ICC, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
+#: A frame's place, size, duration and flags, before its own chunks.
+_FRAME_HEADER_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,32 @@ def read_riff(data: bytes) -> tuple[RiffChunk, ...]:
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
         raise ValueError("it is truncated")
+    chunks = _read_chunks(data, 12, end)
+    if not any(chunk.name in (b"VP8 ", b"VP8L", b"ANMF") for chunk in chunks):
+        raise ValueError("there is no picture in it")
+    return chunks
+
+
+def _read_chunks(data: bytes, at: int, end: int) -> tuple[RiffChunk, ...]:
     chunks = []
-    at = 12
     while at + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, at)
         if at + 8 + size > end:
             raise ValueError("it is truncated")
         chunks.append(RiffChunk(name, data[at + 8 : at + 8 + size]))
         at += 8 + size + size % 2
-    if not any(chunk.name in (b"VP8 ", b"VP8L", b"ANMF") for chunk in chunks):
-        raise ValueError("there is no picture in it")
     return tuple(chunks)
+
+
+def coded_in(chunks: Sequence[RiffChunk]) -> Sequence[RiffChunk]:
+    """The chunks among which the coded pixels are: those of the frame where an animation has only one."""
+    frames = [chunk for chunk in chunks if chunk.name == b"ANMF"]
+    if len(frames) != 1:
+        return chunks
+    try:
+        return _read_chunks(frames[0].data, _FRAME_HEADER_BYTES, len(frames[0].data))
+    except ValueError:
+        return ()
 
 
 def data_of(chunks: Sequence[RiffChunk], name: bytes) -> bytes | None:
@@ -68,7 +85,7 @@ def frames_in(chunks: Sequence[RiffChunk]) -> int:
 
 def is_lossless(chunks: Sequence[RiffChunk]) -> bool:
     """Whether the picture is coded without loss."""
-    return data_of(chunks, b"VP8L") is not None
+    return data_of(coded_in(chunks), b"VP8L") is not None
 
 
 def write_riff(

@@ -172,6 +172,24 @@ def joined(head: Iterable[Segment], marker: int, prefix: bytes) -> bytes:
     )
 
 
+def with_joined(head: Iterable[Segment], marker: int, prefix: bytes, data: bytes) -> list[Segment]:
+    """The segments with other data of the same length in those that `joined` puts together.
+
+    >>> parts = [Segment(APP1, b"x:ab"), Segment(COM, b"-"), Segment(APP1, b"x:c")]
+    >>> [part.payload for part in with_joined(parts, APP1, b"x:", b"ABC")]
+    [b'x:AB', b'-', b'x:C']
+    """
+    changed = []
+    at = 0
+    for segment in head:
+        if segment.marker == marker and segment.payload.startswith(prefix):
+            end = at + len(segment.payload) - len(prefix)
+            segment = Segment(marker, prefix + data[at:end])
+            at = end
+        changed.append(segment)
+    return changed
+
+
 def read_icc(head: Iterable[Segment]) -> bytes | None:
     """The colour profile, put together from its numbered parts; None where it is missing or incomplete."""
     parts = {}

@@ -119,6 +119,13 @@ def _field(block: bytes, order: str, at: int, kind: int, count: int, *, swaps: b
     return Field(kind, count, raw, at)
 
 
+def with_short(block: bytes, place: Field, value: int) -> bytes:
+    """The block with another number in a tag of one SHORT, nothing moved; with any other tag, the block."""
+    if place.type != SHORT or place.count != 1:
+        return block
+    return block[: place.at] + struct.pack(byte_order(block) + "H", value) + block[place.at + 2 :]
+
+
 def _swapped(raw: bytes, word: int) -> bytes:
     swapped = bytearray(len(raw))
     for i in range(word):

@@ -19,7 +19,7 @@ from cleanplate.images.container import Container, Metadata
 from cleanplate.images.convert import convert
 from cleanplate.images.formats import avif, bmp, heif, jpeg, png, tiff, webp
 from cleanplate.images.formats.base import Draft, Encoded
-from cleanplate.images.preview import make_preview, renew_exif, renew_xmp
+from cleanplate.images.preview import make_preview, renew_exif, renew_iptc, renew_xmp
 from cleanplate.settings import OutputFormat
 from cleanplate.structures import BoolArray, Photo, RgbArray
 
@@ -96,6 +96,7 @@ def _renewed(metadata: Metadata, preview: Image.Image) -> Metadata:
         metadata,
         exif=renew_exif(metadata.exif, preview) if metadata.exif is not None else None,
         xmp=renew_xmp(metadata.xmp, preview) if metadata.xmp is not None else None,
+        iptc=renew_iptc(metadata.iptc, preview) if metadata.iptc is not None else None,
     )
 
 

@@ -61,7 +61,7 @@ LEAST_INSIDE = 0.5
 #: A mark that is found so near to that place lies there where it explains this part of what it does beside.
 BESIDE_PX, BESIDE_SHARE = 2.0, 0.8
 CONTEXT_PX = 32
-#: Files in these formats keep pixels as they are.
+#: Files with these names keep pixels as they are, where nothing but the name is known.
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 #: Host bytes by pixel of a photograph (itself as floats, its fields, the places of a small mark, the masks),
 #: and by pixel under a mark: what the inverse and its cleaning take. Source: traced on 0.84 megapixel; 59
@@ -71,7 +71,8 @@ BYTES_BY_PIXEL, BYTES_BY_MARKED_PIXEL = 62, 110
 
 def guess_noise(photo: Photo) -> Noise:
     """What a photograph's pixels may be off by: rounding to levels alone, or that of its compression too."""
-    if photo.path.suffix.lower() in LOSSLESS_SUFFIXES:
+    named = photo.path.suffix.lower() in LOSSLESS_SUFFIXES and photo.quantisation is None
+    if photo.exact or (photo.exact is None and named):
         return ROUNDING_NOISE
     return read_compression(photo.quantisation) or Compression(spread_evenly(PIXEL_NOISE))
 

@@ -1,4 +1,4 @@
-"""AVIF, where the installed Pillow can read it: 8 bits, subsampling, EXIF, XMP and ICC kept."""
+"""AVIF, where the installed Pillow can read it: 8 bits, subsampling, colours, EXIF and XMP kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL.AvifImagePlugin import AvifImageFile
 
-from cleanplate.images import exif, preview
+from cleanplate.images import cicp, exif, preview
 from cleanplate.images.container import Container, Metadata, Samples
 from cleanplate.images.formats.base import (
     DEFAULT_QUALITY,
@@ -56,6 +56,7 @@ def decode(file: File) -> Container:
             icc=picture.info.get("icc_profile"),
             xmp=picture.info.get("xmp"),
             dpi=exif.resolution(block),
+            cicp=cicp.read_box(file.data),
             c2pa=holds_c2pa_box(file.data),
         ),
         details=AvifDetails(subsampling),
@@ -91,4 +92,6 @@ def encode(draft: Draft) -> Encoded:
         subsampling=draft.container.details.subsampling,
         **{name: value for name, value in options.items() if value is not None},
     )
+    if metadata.cicp is not None:  # Pillow writes sRGB's, whatever the profile says
+        data = cicp.with_box(data, metadata.cicp)
     return Encoded(data, (exif.C2PA_LEFT_OUT,) if metadata.c2pa else ())

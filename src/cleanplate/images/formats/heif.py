@@ -83,10 +83,15 @@ def _container(info: dict[str, Any], upright: Samples, *, c2pa: bool) -> Contain
             icc=info.get("icc_profile"),
             xmp=info.get("xmp"),
             dpi=exif.resolution(block),
+            cicp=_cicp(info.get("nclx_profile")),
             c2pa=c2pa,
         ),
         details=info,
     )
+
+
+def _cicp(nclx: dict[str, Any] | None) -> tuple[int, int] | None:
+    return (int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])) if nclx else None
 
 
 def encode(draft: Draft) -> Encoded:

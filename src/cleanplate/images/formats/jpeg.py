@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cleanplate.images import exif, iptc, preview, segments
+from cleanplate.images import exif, iptc, preview, segments, xmpparts
 from cleanplate.images.container import Container, Metadata
 from cleanplate.images.formats.base import (
     DEFAULT_QUALITY,
@@ -172,10 +173,12 @@ def encode(draft: Draft) -> Encoded:
     else:
         metadata = _merge_adobe(own.metadata, parts.metadata)
         notes = (*own.notes, exif.C2PA_NOTE) if draft.container.metadata.c2pa else own.notes
-    renewed = [_renew(segment, draft.preview) for segment in metadata]
+    renewed, lost = _renewed(metadata, draft.preview)
     tables = [segment for segment in parts.head if not segment.is_metadata]
     head = b"\xff\xd8" + b"".join(segment.to_bytes() for segment in (*renewed, *tables))
-    return Encoded(head + encoded[parts.scan_at :] + (own.trailer if own else b""), (*notes, *encoder_notes))
+    return Encoded(
+        head + encoded[parts.scan_at :] + (own.trailer if own else b""), (*notes, *lost, *encoder_notes)
+    )
 
 
 def _encode_pixels(
@@ -213,18 +216,25 @@ def _merge_adobe(own: tuple[Segment, ...], encoder: tuple[Segment, ...]) -> list
     return [s for s in own if not (s.marker == APP14 and s.payload.startswith(b"Adobe"))] + written
 
 
+def _renewed(metadata: Sequence[Segment], small: Image.Image) -> tuple[list[Segment], tuple[str, ...]]:
+    """The segments with every thumbnail made anew, and notes."""
+    renewed, notes = xmpparts.renew_parts([_renew(segment, small) for segment in metadata], small)
+    blocks = (
+        (APP1, EXIF, preview.renew_exif),
+        (APP1, XMP, preview.renew_xmp),
+        (APP13, segments.PHOTOSHOP, preview.renew_photoshop),
+    )
+    for marker, prefix, renew in blocks:
+        whole = segments.joined(renewed, marker, prefix)
+        renewed = segments.with_joined(renewed, marker, prefix, renew(whole, small))
+    return renewed, notes
+
+
 def _renew(segment: Segment, small: Image.Image) -> Segment:
-    payload = segment.payload
-    if segment.marker == APP1 and payload.startswith(EXIF):
-        return replace(segment, payload=EXIF + preview.renew_exif(payload[len(EXIF) :], small))
-    if segment.marker == APP1 and payload.startswith(XMP):
-        return replace(segment, payload=preview.renew_xmp(payload, small))
-    if segment.marker == APP13 and payload.startswith(segments.PHOTOSHOP):
-        return replace(segment, payload=preview.renew_photoshop(payload, small))
-    if segment.marker == APP0 and payload.startswith(b"JFIF\0"):
-        return replace(segment, payload=preview.renew_jfif(payload, small))
+    if segment.marker == APP0 and segment.payload.startswith(b"JFIF\0"):
+        return replace(segment, payload=preview.renew_jfif(segment.payload, small))
     if segment.marker in (APP0, APP2):
-        return replace(segment, payload=preview.renew_previews(payload, small))
+        return replace(segment, payload=preview.renew_previews(segment.payload, small))
     return segment
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ _MOST_GROWTH = 1.08
 _TRIED_ROWS = 16
 _SMALL_PIXELS = 1 << 18
 _COLOUR_TYPES = {mode: number for number, mode in _MODES.items()}
+#: What the pixels are decoded from.
+_PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 
 def decode(file: File) -> Container:
@@ -66,8 +69,11 @@ def decode(file: File) -> Container:
 
 
 def _decode_bytes(file: File, own: tuple[Chunk, ...], mode: str) -> Samples:
-    picture = open_picture(file, PngImageFile)
-    load_picture(file, picture)
+    """8 bits a sample or fewer, by Pillow: it gets no chunk that it would refuse, such as a large profile."""
+    kept = [chunk for chunk in own if chunk.name in _PIXEL_CHUNKS]
+    bare = file if len(kept) == len(own) else replace(file, data=chunks.write_chunks(kept))
+    picture = open_picture(bare, PngImageFile)
+    load_picture(bare, picture)
     if mode != "P":
         return picture_samples(picture)
     indices = np.array(picture)

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -31,13 +32,14 @@ from cleanplate.images.tiffblock import ORIENTATION, Directory, Field
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106
 _STRIP_OFFSETS, _STRIP_BYTES, _PREDICTOR, _COLOUR_MAP = 0x0111, 0x0117, 0x013D, 0x0140
 _SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 0x014A, 0x0152, 0x0153
+_SAMPLES, _PLANAR = 0x0115, 0x011C
 _XMP, _IPTC, _PHOTOSHOP, _ICC, _LAYERS, _MAKER_NOTE = 0x02BC, 0x83BB, 0x8649, 0x8773, 0x935C, 0x927C
 
 #: How the pixels are laid out: always the encoder's, never the input's.
 _LAYOUT = frozenset(
     {
-        *(0x00FE, 0x00FF, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 0x010A, _STRIP_OFFSETS, 0x0115),
-        *(0x0116, _STRIP_BYTES, 0x0118, 0x0119, 0x011C, 0x0124, 0x0125, _PREDICTOR, _COLOUR_MAP),
+        *(0x00FE, 0x00FF, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 0x010A, _STRIP_OFFSETS),
+        *(_SAMPLES, 0x0116, _STRIP_BYTES, 0x0118, 0x0119, _PLANAR, 0x0124, 0x0125, _PREDICTOR, _COLOUR_MAP),
         *(0x0142, 0x0143, 0x0144, 0x0145, _SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, 0x015B),
         *(0x0200, 0x0201, 0x0202, 0x0203, 0x0205, 0x0207, 0x0208, 0x0209, 0x0211, 0x0212, 0x0213, 0x0214),
     }
@@ -63,6 +65,8 @@ _EXIF_TAGS = frozenset(
 )
 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACK_BITS = 1, 5, 7, 8, 32946, 32773
+#: The compressions that change pixels: JPEG as it was first put into TIFF files, and as it is now.
+JPEG_COMPRESSIONS = frozenset({6, _JPEG})
 #: Pillow's names of the compressions that it writes.
 _PILLOW_NAMES = {
     _NONE: "raw",
@@ -75,14 +79,21 @@ _PILLOW_NAMES = {
     _PACK_BITS: "packbits",
 }
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
-_INVERTED_GREY = 0
-_STRAIGHT_ALPHA = 2
+_INVERTED_GREY, _GREY, _RGB = 0, 1, 2
+#: Channels of each kind of colour (grey, RGB, palette, mask, inks, YCbCr).
+_COLOUR_CHANNELS = {_INVERTED_GREY: 1, _GREY: 1, _RGB: 3, 3: 1, 4: 1, 5: 4, 6: 3}
+#: What a channel beside the colours is.
+UNSPECIFIED, PREMULTIPLIED, _STRAIGHT_ALPHA = 0, 1, 2
 _C2PA = 0xCD41
+_INTERLEAVE = "store it with interleaved channels (chunky, not planar) with another program first"
 
 
 @dataclass(frozen=True, eq=False)
 class TiffDetails:
-    """The input's tags without those of the pixels, and how the pixels were compressed."""
+    """The input's tags without those of the pixels, and how the pixels were compressed.
+
+    extra_samples: what RGBA samples' fourth channel is, `UNSPECIFIED`, `PREMULTIPLIED` or straight alpha.
+    """
 
     directory: Directory
     compression: int
@@ -101,16 +112,19 @@ def decode(file: File) -> Container:
     file.check_size(first.number(_WIDTH) or 0, first.number(_HEIGHT) or 0)
     if pages > 1:
         raise file.unsupported(f"the file has {pages} pages", "export the page that is meant")
-    orientation = first.number(ORIENTATION) or 1
-    orientation = orientation if orientation in range(1, 9) else 1
-    samples = _decode_deep(file, first) if _is_deep(first) else _decode_bytes(file, orientation)
+    samples = _decode_deep(file, first) if _is_deep(first) else _decode_bytes(file, first)
     return Container(
         format="TIFF",
         samples=samples,
-        orientation=orientation,
+        orientation=_orientation(first),
         metadata=_metadata(first),
         details=_details(first),
     )
+
+
+def _orientation(first: Directory) -> int:
+    found = first.number(ORIENTATION) or 1
+    return found if found in range(1, 9) else 1
 
 
 def _count_pages(data: bytes, first: Directory) -> int:
@@ -130,16 +144,37 @@ def _is_deep(first: Directory) -> bool:
     return bits is not None and set(bits.numbers()) == {16}
 
 
-def _decode_bytes(file: File, orientation: int) -> Samples:
+def _decode_bytes(file: File, first: Directory) -> Samples:
+    _check_channels(file, first)
+    extra = first.fields.get(_EXTRA_SAMPLES)
+    if extra is not None and first.number(_EXTRA_SAMPLES) == UNSPECIFIED:
+        # Pillow would leave the channel out; its values are the same under any name.
+        file = replace(file, data=tiffblock.with_short(file.data, extra, _STRAIGHT_ALPHA))
     picture = open_picture(file, TiffImageFile)
     if is_over_pillows_limit(*picture.size) and picture.mode in ("L", "RGB", "RGBA"):
-        return _decode_large(file)
+        return _decode_large(file, extra)
     if picture.mode not in _MODES:
         raise file.unsupported(f"TIFF pictures of the kind {picture.mode} cannot be stored as they came")
     load_picture(file, picture)
     samples = _palette_samples(picture) if picture.mode == "P" else picture_samples(picture)
     # Pillow hands TIFF pictures out upright.
-    return replace(samples, array=to_stored(samples.array, orientation))
+    return replace(samples, array=to_stored(samples.array, _orientation(first)))
+
+
+def _check_channels(file: File, first: Directory) -> None:
+    """Raises UnsupportedPhotoError for a channel beside the colours that would be lost or misread."""
+    colours, channels = first.number(_PHOTOMETRIC, -1) or 0, first.number(_SAMPLES) or 1
+    kind = first.number(_EXTRA_SAMPLES, _STRAIGHT_ALPHA)
+    beside = channels - _COLOUR_CHANNELS.get(colours, channels)
+    if beside <= 0:
+        return
+    if beside > 1 or not (colours == _RGB or (colours == _GREY and kind != UNSPECIFIED)):
+        raise file.unsupported(
+            "the TIFF file has channels beside its colours that cannot be stored as they came",
+            "store it without them (alpha channels, spot colours) with another program first",
+        )
+    if first.number(_PLANAR) == 2 and (colours == _GREY or kind == PREMULTIPLIED):
+        raise file.unsupported("the TIFF file's transparency lies in a plane of its own", _INTERLEAVE)
 
 
 def _palette_samples(picture: Image.Image) -> Samples:
@@ -157,6 +192,8 @@ def _decode_deep(file: File, first: Directory) -> Samples:
         raise file.unsupported(
             "TIFF pictures of this kind with 16 bits a sample cannot be stored as they came"
         )
+    if channels > 1 and first.number(_PLANAR) == 2:  # OpenCV takes one plane's values for all channels
+        raise file.unsupported("the TIFF file has 16 bits a sample and a plane for each channel", _INTERLEAVE)
     samples = decode_by_opencv(exif.upright(file.data))
     if samples is None or samples.array.dtype != np.uint16:
         raise file.unreadable("the picture is truncated or damaged")
@@ -165,12 +202,34 @@ def _decode_deep(file: File, first: Directory) -> Samples:
     return samples
 
 
-def _decode_large(file: File) -> Samples:
+def _decode_large(file: File, extra: Field | None) -> Samples:
     """8 bits a sample, more pixels than Pillow accepts without a word."""
-    samples = decode_by_opencv(exif.upright(file.data))
+    data = exif.upright(file.data)
+    if extra is not None:
+        # OpenCV multiplies straight alpha in, and takes what is multiplied already as it is.
+        data = tiffblock.with_short(data, extra, PREMULTIPLIED)
+    samples = decode_by_opencv(data)
     if samples is None:
         raise file.unreadable("the picture is truncated or damaged, or of a kind not read at this size")
+    if extra is not None and samples.mode == "RGBA" and extra.numbers() == [PREMULTIPLIED]:
+        return Samples("RGBA", straighten(samples.array))
     return samples
+
+
+def straighten(array: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, 4) of premultiplied colours and their alpha, uint8 or uint16, with straight colours.
+
+    >>> straighten(np.array([[[50, 25, 0, 50], [9, 9, 9, 0]]], np.uint8)).tolist()
+    [[[255, 128, 0, 50], [0, 0, 0, 0]]]
+    """
+    most = np.iinfo(array.dtype).max
+    straight = array.copy()
+    for row in straight:  # one at a time: they need a wider type
+        wide = row.astype(np.uint32)
+        alpha = wide[:, 3:]
+        colours = (wide[:, :3] * most + alpha // 2) // np.maximum(alpha, 1)
+        row[:, :3] = np.where(alpha > 0, colours.clip(0, most), 0)
+    return straight
 
 
 def _metadata(first: Directory) -> Metadata:
@@ -200,18 +259,16 @@ def _details(first: Directory) -> TiffDetails:
         notes.append(exif.C2PA_NOTE)
     if _LAYERS in first.fields:
         notes.append("Photoshop's layers were left out: they show the mark")
-    if (
-        first.fields.get(_EXTRA_SAMPLES) is not None
-        and first.number(_EXTRA_SAMPLES) == 1
-        and not _is_deep(first)
-    ):
+    extra = first.number(_EXTRA_SAMPLES, _STRAIGHT_ALPHA) or UNSPECIFIED
+    kept_kinds = (UNSPECIFIED, PREMULTIPLIED) if _is_deep(first) else (UNSPECIFIED,)
+    if extra == PREMULTIPLIED and not _is_deep(first):
         notes.append("premultiplied transparency became straight transparency")
     kept = {tag: value for tag, value in first.fields.items() if tag not in _LAYOUT and tag != _LAYERS}
     return TiffDetails(
         directory=Directory(kept, first.children),
         compression=first.number(_COMPRESSION, _NONE) or _NONE,
         predictor=first.number(_PREDICTOR, 1) or 1,
-        extra_samples=first.number(_EXTRA_SAMPLES) or _STRAIGHT_ALPHA,
+        extra_samples=extra if extra in kept_kinds else _STRAIGHT_ALPHA,
         notes=tuple(notes),
     )
 
@@ -223,8 +280,8 @@ def encode(draft: Draft) -> Encoded:
     encoded, note = _encode_deep(draft, details) if deep else _encode_bytes(draft, details)
     written = tiffblock.read_directory(encoded)
     layout = {tag: value for tag, value in written.fields.items() if tag in _LAYOUT}
-    if deep and draft.samples.mode == "RGBA":
-        # OpenCV writes the fourth channel and does not say what it is.
+    if draft.samples.mode == "RGBA":
+        # OpenCV writes the fourth channel and does not say what it is; Pillow says that it is straight alpha.
         layout[_EXTRA_SAMPLES] = Field(tiffblock.SHORT, 1, details.extra_samples.to_bytes(2, "little"))
     strips = _strips(encoded, written)
     merged = Directory(
@@ -281,6 +338,7 @@ def _renewed(directory: Directory, draft: Draft) -> dict[int, Field]:
     fields = dict(directory.fields)
     renewers = {
         _XMP: preview.renew_xmp,
+        _IPTC: preview.renew_iptc,
         _PHOTOSHOP: preview.renew_photoshop,
         _MAKER_NOTE: preview.renew_previews,
     }

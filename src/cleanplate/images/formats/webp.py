@@ -91,7 +91,7 @@ def encode(draft: Draft) -> Encoded:
 def _options(own: tuple[RiffChunk, ...], quality: int | None) -> dict[str, Any]:
     if own and riff.is_lossless(own) and quality is None:
         return {"lossless": True, "exact": True, "method": _EFFORT}
-    frame = riff.data_of(own, b"VP8 ")
+    frame = riff.data_of(riff.coded_in(own), b"VP8 ")
     estimated = riff.lossy_quality(frame) if frame is not None else None
     chosen = quality if quality is not None else (estimated if estimated is not None else DEFAULT_QUALITY)
     return {"quality": chosen, "alpha_quality": 100, "exact": True, "method": _EFFORT}
