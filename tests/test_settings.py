@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanplate.errors import InvalidSettingError, UsageError
+from cleanplate.remove.iopaint import parse_command
 from cleanplate.settings import PRESETS, RepairSettings, read_settings_file, resolve_settings
 from cleanplate.sizes import parse_bytes
 
@@ -256,3 +257,41 @@ def test_located_paths_lead_to_the_same_places_from_elsewhere(tmp_path, monkeypa
         assert getattr(given, name) == str(tmp_path / value)
     plain = RepairSettings(inpaint="lama")
     assert plain.located == plain
+
+
+def test_a_program_that_is_given_by_its_path_is_found_from_elsewhere(tmp_path, monkeypatch):
+    here = tmp_path / "my photographs"
+    program = here / "env" / "python"
+    (here / "with space").mkdir(parents=True)
+    program.parent.mkdir()
+    for path in (program, here / "with space" / "iopaint", here / "iopaint"):
+        path.touch()
+    monkeypatch.chdir(here)
+
+    def words(command):
+        located = RepairSettings(iopaint_command=command).located.iopaint_command
+        assert RepairSettings(iopaint_command=located).located.iopaint_command == located
+        return parse_command(located)
+
+    assert words("env/python") == (str(program),)
+    assert words("./env/python -m 'io paint'")[:2] == (str(program), "-m")
+    assert words("with space/iopaint") == (str(here / "with space" / "iopaint"),)
+    assert words('"with space/iopaint" --x') == (str(here / "with space" / "iopaint"), "--x")
+    assert words("./iopaint") == (str(here / "iopaint"),)
+    for kept in ("iopaint", "env/none --x", f"'{program}' -m iopaint", "python -m iopaint"):
+        assert RepairSettings(iopaint_command=kept).located.iopaint_command == kept
+
+
+def test_the_spelling_of_a_path_makes_no_finished_file_stale():
+    for name in ("model", "inpaint"):
+        here, there = (RepairSettings(**{name: path}) for path in ("w.pt", "/elsewhere/../w.pt"))
+        assert here.result_key == there.result_key != RepairSettings().result_key
+    assert RepairSettings(inpaint="lama").result_key != RepairSettings(inpaint="migan").result_key
+    other = RepairSettings(inpaint="iopaint:w.pt").result_key
+    assert other != RepairSettings(inpaint="iopaint:v.pt").result_key
+
+
+def test_the_keys_of_earlier_versions_stay_valid():
+    assert RepairSettings().result_key == "d31bf5594f808f29"
+    assert RepairSettings(inpaint="lama").result_key == "4aeefbd8802bbb6a"
+    assert RepairSettings(inpaint="iopaint:lama").result_key == "6ed8f71474138c61"

@@ -11,6 +11,8 @@ import hashlib
 import json
 import math
 import os
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -162,44 +164,25 @@ class RepairSettings:
             for text in getattr(self, name):
                 parse(text)
         for name in ("batch_size", "pause_interval", "max_iterations"):
-            _want(self, name, lambda v: type(v) is int and v >= 1, "a whole number from 1")
+            _want(self, name, _is_whole, "a whole number from 1")
         _want(self, "threshold", lambda v: _is_number(v) and 0 <= v < 1, "a share from 0, below 1")
-        _want(
-            self,
-            "limit",
-            lambda v: v is None or (type(v) is int and v >= 1),
-            "a whole number from 1, or nothing",
-        )
+        _want(self, "limit", lambda v: v is None or _is_whole(v), "a whole number from 1, or nothing")
         modes = (OUTPUT_FORMATS, SHARED_MARK_MODES, OTHER_MARKS_MODES, OCR_MODES)
         for name, known in zip(("format", "shared_mark", "other_marks", "ocr"), modes, strict=True):
             _want(self, name, known.__contains__, f"one of {', '.join(known)}")
-        _want(
-            self,
-            "quality",
-            lambda v: v is None or (type(v) is int and 1 <= v <= 100),
-            "a whole number from 1 to 100",
-        )
+        _want(self, "quality", lambda v: v is None or _is_whole(v, 100), "a whole number from 1 to 100")
         _want(self, "device", _is_device, "auto, cpu, cuda or cuda:N")
-        _want(self, "inpaint", _is_inpainter, _describe_inpainters())
+        names = ", ".join((*INPAINTERS, *INPAINT_MODELS, "the path of a network's weights"))
+        _want(self, "inpaint", _is_inpainter, f"one of {names}, or iopaint:MODEL")
         _want(self, "masks", _is_path, "a folder or file of masks, or nothing")
-        _want(
-            self,
-            "mark",
-            lambda v: all(isinstance(path, str) and path != "" for path in v),
-            "paths of RGBA pictures",
-        )
+        _want(self, "mark", lambda v: None not in v and all(map(_is_path, v)), "paths of RGBA pictures")
         _want(self, "ocr_languages", lambda v: v is None or isinstance(v, str), "languages, or nothing")
         _want(self, "model_dir", _is_path, "a folder, or nothing")
         _want(self, "timeout", lambda v: _is_number(v) and 0 < v < math.inf, "seconds above 0")
         _want(self, "iopaint_command", lambda v: isinstance(v, str) and v.strip() != "", "a program")
         _want(self, "model", lambda v: isinstance(v, str) and v != "", "embedded, or a checkpoint's path")
         _want(self, "max_megapixels", lambda v: _is_number(v) and 0 < v < math.inf, "a number above 0")
-        _want(
-            self,
-            "memory_limit",
-            lambda v: v is None or (type(v) is int and v > 0),
-            "bytes above 0, or nothing",
-        )
+        _want(self, "memory_limit", lambda v: v is None or _is_whole(v), "bytes above 0, or nothing")
         _want(self, "profile", _is_path, "a folder, or nothing")
         _want(self, "supervise", lambda v: v is None or isinstance(v, bool), "true, false or nothing")
         for name in ("optimize", "recursive", "save_masks", "dry_run", "overwrite", "trust"):
@@ -263,8 +246,8 @@ class RepairSettings:
         >>> RepairSettings(threshold=0.1).changed
         {'threshold': 0.1}
         """
-        every = ((f.name, f.default, getattr(self, f.name)) for f in dataclasses.fields(self))
-        return {name: value for name, default, value in every if value != default}
+        every = ((f, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {f.name: value for f, value in every if value != f.default}
 
     @property
     def located(self) -> RepairSettings:
@@ -273,20 +256,25 @@ class RepairSettings:
         >>> RepairSettings(mark="/marks/studio.png").located.mark, RepairSettings().located.masks
         (('/marks/studio.png',), None)
         """
-        named = ["masks", "model_dir", "profile"]
-        named += ["model"] if self.model != EMBEDDED_MODEL else []
-        named += ["inpaint"] if self.inpaint_model not in (None, *INPAINT_MODELS) else []
+        named = ["masks", "model_dir", "profile", *self._weights]
         given = {name: getattr(self, name) for name in named if getattr(self, name) is not None}
         paths: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in given.items()}
         marks = tuple(str(Path(mark).absolute()) for mark in self.mark)
-        return dataclasses.replace(self, mark=marks, **paths)
+        command = _locate_program(self.iopaint_command)
+        return dataclasses.replace(self, mark=marks, iopaint_command=command, **paths)
+
+    @property
+    def _weights(self) -> list[str]:
+        """The settings, by name, that are paths of networks' weights."""
+        named = ["model"] if self.model != EMBEDDED_MODEL else []
+        return named + (["inpaint"] if self.inpaint_model not in (None, *INPAINT_MODELS) else [])
 
     @property
     def result_key(self) -> str:
         """A key that changes with every setting that can change a result, and with no other.
 
         A finished file is valid only under the same key. The networks' checksums are added by the engine,
-        which knows them.
+        which knows them: of their files only that there is one counts, not where.
 
         >>> RepairSettings(batch_size=2).result_key == RepairSettings(batch_size=8).result_key
         True
@@ -294,6 +282,7 @@ class RepairSettings:
         False
         """
         chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata.get("result")}
+        chosen |= dict.fromkeys(self._weights, "file")
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -358,6 +347,10 @@ def _want(settings: RepairSettings, name: str, test: Any, wanted: str) -> None:
         raise InvalidSettingError(name, value, wanted)
 
 
+def _is_whole(value: object, most: float = math.inf) -> bool:
+    return type(value) is int and 1 <= value <= most
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -366,9 +359,8 @@ def _is_inpainter(value: object) -> bool:
     if not isinstance(value, str):
         return False
     model = value.removeprefix(IOPAINT_PREFIX)
-    if value in INPAINT_MODELS or _is_weights(value):
-        return True
-    return value in INPAINTERS or (model != value and model != "" and not model.startswith("-"))
+    known = value in (*INPAINTERS, *INPAINT_MODELS) or _is_weights(value)
+    return known or (model != value and model != "" and not model.startswith("-"))
 
 
 def _as_text(value: Any) -> Any:
@@ -380,17 +372,25 @@ def _as_several(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple)) else () if value is None else (value,)
 
 
+def _locate_program(command: str) -> str:
+    """A command whose program leads from any folder to where it does now, where it is one by its path."""
+    quoted = re.match(r"""\s*("[^"]*"|'[^']*'|\S+)""", command)
+    word = command if quoted is None or Path(command).is_file() else quoted[1]
+    path = Path(word.strip("\"'"))
+    if not re.search(r"[/\\]", word) or path.is_absolute() or not path.exists():
+        return command
+    program = str(path.absolute())
+    if word != command:
+        program = shlex.quote(program) if os.name == "posix" else f'"{program}"'
+    return command.replace(word, program, 1)
+
+
 def _is_path(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value != "")
 
 
 def _is_weights(value: str) -> bool:
     return value.lower().endswith(WEIGHTS_SUFFIXES)
-
-
-def _describe_inpainters() -> str:
-    names = ", ".join((*INPAINTERS, *INPAINT_MODELS))
-    return f"one of {names}, the path of a network's weights, or iopaint:MODEL"
 
 
 def _is_device(value: object) -> bool:

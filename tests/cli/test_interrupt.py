@@ -1,4 +1,4 @@
-"""The first Ctrl-C asks, the second leaves; the handlers of before come back."""
+"""The first Ctrl-C asks, the second leaves, so does a closed terminal; the handlers of before come back."""
 
 import io
 import signal
@@ -30,11 +30,51 @@ def test_the_first_one_asks_to_stop_and_says_so(number):
     assert said == [FIRST]
 
 
-def test_the_handlers_of_before_come_back():
-    before = signal.getsignal(signal.SIGINT)
+NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_handlers_of_before_come_back(number):
+    before = signal.getsignal(number)
     with stop_on_interrupt(Stop(), print):
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(number) is not before
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals of this system send no signal")
+def test_a_closed_terminal_leaves_no_program_behind_unless_it_is_ignored():
+    script = """
+import signal, subprocess, sys
+from cleanplate.cli.interrupt import stop_on_interrupt
+
+class Stop:
+    def request(self):
+        print("asked", flush=True)
+
+program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(program.pid, flush=True)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with stop_on_interrupt(Stop(), print):
+    signal.raise_signal(signal.SIGHUP)
+print("still here", flush=True)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+with stop_on_interrupt(Stop(), print):
+    signal.raise_signal(signal.SIGHUP)
+print("not left", flush=True)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    pid, *said = finished.stdout.splitlines()
+    assert (finished.returncode, said) == (130, ["still here"])
+    try:
+        program = psutil.Process(int(pid))
+    except psutil.NoSuchProcess:
+        return
+    try:
+        assert program.status() == psutil.STATUS_ZOMBIE, "it is left"
+    finally:
+        program.kill()
 
 
 def test_the_second_one_leaves_at_once_with_its_children():

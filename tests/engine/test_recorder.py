@@ -19,6 +19,7 @@ from cleanplate.engine.events import (
 )
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.summary import RunSummary
+from cleanplate.errors import DeviceLostError
 from cleanplate.monitor.records import read_samples, read_status
 from cleanplate.structures import Outcome, Verdict
 
@@ -84,6 +85,47 @@ def test_samples_are_thinned_and_begin_anew(tmp_path, clock):
     ]
     RunRecorder(tmp_path, clock=clock)(RunStarted(total=1, skipped=0))
     assert read_samples(tmp_path) == []
+
+
+def test_a_clock_that_is_set_back_stops_neither_status_nor_samples(tmp_path, clock):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=2, skipped=0))
+    recorder(sampled(1))
+    clock.now -= 3600.0
+    recorder(finished("a.jpg"))
+    recorder(sampled(2))
+    assert read_status(tmp_path).done == 1
+    assert [sample["process_bytes"] for sample in read_samples(tmp_path)] == [1, 2]
+    clock.now += 0.5
+    recorder(finished("b.jpg"))
+    assert read_status(tmp_path).done == 1, "still once a second"
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(DeviceLostError("gone"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_run_that_an_error_ends_says_how_it_ended(tmp_path, clock, error, state):
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=2, skipped=0))
+    recorder(finished("a.jpg"))
+    with pytest.raises(type(error)), recorder:
+        raise error
+    assert (read_status(tmp_path).state, read_status(tmp_path).done) == (state, 1)
+    clock.now += 9.0
+    recorder(finished("b.jpg"))
+    assert read_status(tmp_path).done == 1, "the folder may be another run's by now"
+
+
+def test_one_that_ended_well_or_never_began_says_no_more(tmp_path, clock):
+    with pytest.raises(DeviceLostError), RunRecorder(tmp_path, clock=clock):
+        raise DeviceLostError("before any work")
+    assert list(tmp_path.iterdir()) == []
+    recorder = RunRecorder(tmp_path, clock=clock)
+    recorder(RunStarted(total=0, skipped=0))
+    recorder(RunFinished(summary=RunSummary(outcomes=())))
+    with pytest.raises(KeyboardInterrupt), recorder:
+        raise KeyboardInterrupt
+    assert read_status(tmp_path).state == "finished"
 
 
 def test_a_survey_is_told_before_the_run_starts(tmp_path, clock, capsys):

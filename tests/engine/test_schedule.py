@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cleanplate.device.memory import StagingUse
-from cleanplate.engine import run, work
+from cleanplate.engine import run, schedule, work
 from cleanplate.engine.conveyor import AbandonedError, Conveyor
 from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import QUEUE_SHARE, PlainPolicy
@@ -110,27 +110,69 @@ def test_a_thread_that_cannot_be_started_ends_the_others(tmp_path, monkeypatch):
     wait_for_threads_to_leave()
 
 
+@pytest.fixture
+def abandoned(monkeypatch):
+    """Set when the caller has given the work up."""
+    event, abandon = threading.Event(), Conveyor.abandon
+
+    def tell(conveyor, error):
+        abandon(conveyor, error)
+        event.set()
+
+    monkeypatch.setattr(Conveyor, "abandon", tell)
+    return event
+
+
 @pytest.mark.usefixtures("unguarded")
-def test_ctrl_c_without_a_handler_leaves_at_once(tmp_path):
+def test_ctrl_c_without_a_handler_waits_for_what_is_in_hand(tmp_path, abandoned):
     photos = draw_folder(tmp_path / "in", 6)
-    left = threading.Event()
+    heard = []
 
     class Interrupted(MagentaPipeline):
         def repair_one(self, photo, settings):
             if photo.path.name == "photo-02.png":
                 _thread.interrupt_main()
-                assert left.wait(30), "the caller waits for the device"
+                assert abandoned.wait(30)
+                time.sleep(0.5)
+                heard.append("done")
             return super().repair_one(photo, settings)
 
     with pytest.raises(KeyboardInterrupt):
         repair_folder(photos, tmp_path / "out", RepairSettings(batch_size=2), pipeline=Interrupted())
-    left.set()
-    wait_for_threads_to_leave()
+    assert heard == ["done"]
+    assert [thread for thread in threading.enumerate() if is_of_the_schedule(thread)] == []
     summary = repair_folder(
         photos, tmp_path / "out", RepairSettings(batch_size=2), pipeline=MagentaPipeline()
     )
     assert summary.exit_code == 0
     assert len(read_tree(tmp_path / "out")) == 6
+
+
+@pytest.mark.usefixtures("unguarded")
+@pytest.mark.parametrize("again", [True, False])
+def test_a_second_ctrl_c_leaves_at_once_and_the_wait_has_an_end(tmp_path, monkeypatch, abandoned, again):
+    monkeypatch.setattr(schedule, "_IN_HAND_S", 60.0 if again else 0.2)
+    left = threading.Event()
+
+    class Interrupted(MagentaPipeline):
+        def repair_one(self, photo, settings):
+            _thread.interrupt_main()
+            assert abandoned.wait(30)
+            if again:
+                _thread.interrupt_main()
+            assert left.wait(30), "the caller waits for the device"
+            return super().repair_one(photo, settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        repair_folder(draw_folder(tmp_path / "in", 1), tmp_path / "out", pipeline=Interrupted())
+    left.set()
+    wait_for_threads_to_leave()
+
+
+def is_of_the_schedule(thread):
+    return thread.name.startswith(
+        ("cleanplate-feeder", "cleanplate-reader", "cleanplate-owner", "cleanplate-writer")
+    )
 
 
 def wait_for_threads_to_leave():

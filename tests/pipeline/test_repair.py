@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.detect.given import ArrayMask, GivenDetector
 from cleanplate.detect.mask import detect_from_probability
-from cleanplate.errors import RepairFailedError, UnreadablePhotoError
+from cleanplate.errors import RepairFailedError, TooLittleMemoryError, UnreadablePhotoError
 from cleanplate.models.request import Attempt, plainly
 from cleanplate.pipeline.crops import CropRule
 from cleanplate.pipeline.repair import MarkRepair
@@ -167,6 +167,14 @@ def test_a_removal_that_fails_fails_its_photograph_only() -> None:
     assert isinstance(marked, RepairFailedError)
     assert "removing" in marked.cause
     assert repaired(clean).verdict is Verdict.CLEAN
+
+
+def test_for_want_of_memory_a_photograph_is_failed_with_what_would_help() -> None:
+    error = TooLittleMemoryError("memory ran out at the smallest size", "close other programs")
+    (failed,) = run(MarkRepair(FindsWhite(failing={"a": error}), PaintsGrey()), [photo("a", MARK)])
+    assert isinstance(failed, RepairFailedError)
+    assert failed.cause == "finding its marks failed: memory ran out at the smallest size"
+    assert failed.remedy == "close other programs"
 
 
 def test_crops_of_all_photographs_are_removed_in_one_call() -> None:

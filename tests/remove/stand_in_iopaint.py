@@ -19,7 +19,7 @@ def main() -> None:
     behaviour, diary = sys.argv[1], Path(sys.argv[2])
     assert sys.argv[3] == "run"
     given = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[4:])
-    images = sorted(Path(given["image"]).glob("*.png"), key=lambda path: int(path.stem))
+    images = list(Path(given["image"]).glob("*.*"))  # IOPaint's own order: as the folder is listed
     with diary.open("a", encoding="utf-8") as file:
         file.write(f"{len(images)} {given['model']} {given['device']} {Path(given['image']).parent}\n")
     if behaviour == "wrong-usage":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shlex
@@ -20,8 +21,9 @@ from PIL import Image
 from cleanplate.detect.mask import detect_from_probability
 from cleanplate.engine.run import repair_folder
 from cleanplate.errors import ProgramFailedError, RepairFailedError, UsageError
-from cleanplate.models.request import Attempt, plainly
+from cleanplate.models.request import Attempt, Item, Request, Result, plainly
 from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.remove import iopaint
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.iopaint import (
     GROW_PX,
@@ -31,6 +33,7 @@ from cleanplate.remove.iopaint import (
     parse_command,
     read_version,
 )
+from cleanplate.remove.processes import Finished
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Box, Detection, Method, Photo, Repair, RgbArray, Verdict
 
@@ -185,7 +188,56 @@ def test_a_photograph_that_hangs_fails_alone_with_the_option_that_helps(bench: B
     results = bench.repair(photos, bench.remover("hangs", timeout_seconds=2.5))
     assert_failed(results[0], "took longer than 2.5 s", "--timeout")
     assert_filled(photos[1], results[1])
-    assert bench.batches == [2, 1, 1]
+    assert bench.batches == [2, 1]
+
+
+@pytest.mark.parametrize("listed", [0, -1])
+def test_of_those_for_which_the_time_ran_out_the_one_it_had_begun_with_is_set_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    orders: list[list[int]] = []
+
+    def note(folder: Path) -> int:
+        orders.append([int(path.stem) for path in folder.glob("*.*")])
+        return find_first(folder)
+
+    find_first = iopaint._find_first
+    monkeypatch.setattr(iopaint, "_find_first", note)
+    bench.repair([photo(number) for number in range(4)], bench.remover("behaves"))
+    at_fault = orders[0][listed]
+    bench.diary.unlink()
+    photos = [photo(number, bad=number == at_fault) for number in range(4)]
+    results = bench.repair(photos, bench.remover("hangs", timeout_seconds=4))
+    assert_failed(results[at_fault], "took longer than 4 s", "--timeout", f"{at_fault}.png")
+    for number in {0, 1, 2, 3} - {at_fault}:
+        assert_filled(photos[number], results[number])
+    assert bench.batches == ([4, 3] if listed == 0 else [4, 1])
+
+
+@pytest.mark.parametrize("most", [9, 2])
+def test_one_that_hangs_whatever_it_is_given_is_started_twice_and_no_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    starts: list[int] = []
+
+    def hang(command: Sequence[str], **_: object) -> Finished:
+        (images,) = (Path(word.partition("=")[2]) for word in command if word.startswith("--image="))
+        starts.append(len(list(images.iterdir())))
+        return Finished(None, "")
+
+    def in_pieces(request: Request[Item, Result]) -> list[Result | Exception]:
+        cuts = range(0, len(request.items), most)
+        return [result for at in cuts for result in request.run(request.items[at : at + most], None)]
+
+    monkeypatch.setattr(iopaint, "run_bounded", hang)
+    photos = [photo(number) for number in range(6)]
+    remover = bench.remover("behaves", timeout_seconds=300)
+    results = MarkRepair(FindsWhite(), remover).repair(photos, SETTINGS, in_pieces)
+    assert starts == ([6, 5] if most == 9 else [2, 2])
+    assert all(isinstance(result, RepairFailedError) for result in results)
+    set_aside, *given_up = sorted(results, key=lambda result: "in a row" in str(result))
+    assert "took longer than 300 s; give it more with --timeout" in str(set_aside)
+    assert all("took longer than 300 s twice in a row and filled nothing" in str(each) for each in given_up)
 
 
 def test_a_full_pipe_does_not_block_it(bench: Bench) -> None:
@@ -224,6 +276,20 @@ def test_a_program_that_vanished_fails_all_at_once_and_says_how_to_install_it(be
     remover = IOPaintRemover(model="lama", command=(str(bench.folder / "gone"),))
     results = bench.repair([photo(1), photo(2)], remover)
     assert_failed(results[1], "could not be run", "pip install torch==2.14.1 torchvision==0.29.1")
+
+
+def test_a_full_disk_is_none_of_the_programs_and_says_where_to_make_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _picture: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(iopaint, "_write_png", refuse)
+    results = bench.repair([photo(1), photo(2)], bench.remover("behaves"))
+    assert_failed(results[1], f"{bench.temporary} ({os.strerror(errno.ENOSPC)})", "make room in it")
+    assert isinstance(results[1], RepairFailedError)
+    assert "pip install" not in results[1].remedy
+    assert not bench.diary.exists()
 
 
 def test_ctrl_c_ends_it_and_clears_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

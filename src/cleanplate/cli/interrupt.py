@@ -1,4 +1,4 @@
-"""Ctrl-C: the first finishes what is in hand, the second leaves at once."""
+"""Ctrl-C: the first finishes what is in hand, the second leaves at once, as does a closed terminal."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Stoppable(Protocol):
 def stop_on_interrupt(stop: Stoppable, say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, Ctrl-C and SIGTERM ask `stop` to stop and say so; a second one leaves at once.
 
+    So does SIGHUP, which a closed terminal sends to this process and to no program in a session of its own;
+    not under nohup, which has it ignored.
+
     Results are renamed into place only when they are whole, so leaving at once leaves nothing half-written
     under a result's name; what lies in the output's own temporary folder is swept by the next run.
     """
@@ -40,6 +43,9 @@ def stop_on_interrupt(stop: Stoppable, say: Callable[[str], None]) -> Iterator[N
         say(FIRST)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        before[hang_up] = signal.signal(hang_up, lambda _number, _frame: _leave_at_once())
     try:
         yield
     finally:
@@ -58,7 +64,8 @@ def _leave_at_once() -> None:
         with suppress(psutil.Error):
             child.kill()
     remove_temporary([os.getpid(), *(child.pid for child in children)])
-    if sys.stderr.isatty():
-        sys.stderr.write(SHOW_CURSOR)  # the progress bar has hidden it
-        sys.stderr.flush()
+    with suppress(OSError):  # a terminal that has been closed
+        if sys.stderr.isatty():
+            sys.stderr.write(SHOW_CURSOR)  # the progress bar has hidden it
+            sys.stderr.flush()
     os._exit(EXIT_INTERRUPTED)

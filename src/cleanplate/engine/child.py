@@ -332,8 +332,8 @@ def _make_portable(error: Exception) -> Exception:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal; the parent ends this one when it has drained."""
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+    """Ctrl-C and a closed terminal reach every process; the parent ends this one when it has drained."""
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):

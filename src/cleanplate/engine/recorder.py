@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 from cleanplate.engine.events import (
     Cleaned,
@@ -26,7 +29,10 @@ WRITE_EVERY_SECONDS = 1.0
 
 
 class RunRecorder:
-    """A subscriber. output: the run's output folder; a dry run writes nothing."""
+    """A subscriber. output: the run's output folder; a dry run writes nothing.
+
+    A context manager too: at its end it writes how a run ended that an error ended, and nothing after that.
+    """
 
     def __init__(self, output: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._output = output
@@ -36,8 +42,29 @@ class RunRecorder:
         self._seconds: dict[str, float] = {}
         self._status_written = self._sample_written = float("-inf")
         self._writes = False
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> RunRecorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._writing:
+            if error is not None and self._status.state == "running":
+                self._change(state="failed" if isinstance(error, Exception) else "interrupted")
+                with contextlib.suppress(OSError):  # the error is what the caller wants to hear of
+                    self._write(now=True)
+            self._writes = False
 
     def __call__(self, event: Event) -> None:
+        with self._writing:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
         status = self._status
         match event:
             case SurveyStarted():
@@ -82,14 +109,14 @@ class RunRecorder:
 
     def _write(self, *, now: bool) -> None:
         time_now = self._clock()
-        if self._writes and (now or time_now - self._status_written >= WRITE_EVERY_SECONDS):
+        if self._writes and (now or _is_due(time_now, self._status_written)):
             self._status_written = time_now
             self._change(updated=time_now)
             write_status(self._output, self._status)
 
     def _append(self, event: MemorySampled) -> None:
         time_now = self._clock()
-        if self._writes and time_now - self._sample_written >= WRITE_EVERY_SECONDS:
+        if self._writes and _is_due(time_now, self._sample_written):
             self._sample_written = time_now
             figures = {
                 "process_bytes": event.resident_bytes,
@@ -109,3 +136,12 @@ class RunRecorder:
             }
             told = {name: value for name, value in figures.items() if value is not None}
             append_sample(self._output, {"seconds": time_now, **told})
+
+
+def _is_due(time_now: float, written: float) -> bool:
+    """Whether to write again; at once where the clock has been set back.
+
+    >>> _is_due(100.0, 99.5), _is_due(101.0, 99.5), _is_due(40.0, 99.5)
+    (False, True, True)
+    """
+    return not 0 <= time_now - written < WRITE_EVERY_SECONDS

@@ -133,14 +133,15 @@ class _Run:
                 recursive=self.settings.recursive,
                 limit=self.settings.limit,
                 format=self.settings.format,
+                masks=None if self.settings.masks is None else Path(self.settings.masks),
             )
         except OSError as exc:
             raise UsageError(
                 f"{exc.filename}: it cannot be looked at ({exc.strerror or exc}); check its permissions"
             ) from exc
         found, warning = add_mask_keys(found, self.settings)
-        if warning:
-            self.events.emit(Warned(message=warning))
+        for text in (*found.warnings, *([warning] if warning else [])):
+            self.events.emit(Warned(message=text))
         return found
 
     def find_nothing(self) -> tuple[Outcome, ...]:
@@ -239,9 +240,9 @@ class _Run:
 
     @contextmanager
     def _journalling(self) -> Iterator[Journal]:
-        with self.workspace.opened() as journal:
+        with self.workspace.opened() as journal, RunRecorder(self.workspace.output) as recorder:
             self.events.subscribe(journal)
-            self.events.subscribe(RunRecorder(self.workspace.output))
+            self.events.subscribe(recorder)
             yield journal
 
     def work(self, found: Discovery, owner: DeviceOwner, journal: Journal | None) -> tuple[Outcome, ...]:

@@ -3,13 +3,14 @@
 Overlapped: a feeder admits batches, readers load them, one owner runs the device, writers store results. What
 is between reading and writing is bounded in bytes; batches are admitted whole and in order, so nobody ever
 waits for room that only a later batch could free. If any of the threads dies, all the others leave at their
-next step and the error is raised to the caller.
+next step and the error is raised to the caller; so it is where Ctrl-C reaches the caller.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,10 @@ _TICK_S = 0.1
 #: How long threads may take to leave after one of them has died.
 _LEAVE_S = 10.0
 
+#: The same after Ctrl-C, when the owner may be at any place of a batch: a thread that is in a network when
+#: Python ends aborts the process. Another Ctrl-C ends the wait.
+_IN_HAND_S = 60.0
+
 
 def work_plainly(jobs: Sequence[Job], bench: Workbench, owner: DeviceOwner, stop: StopRequest) -> None:
     """One photograph after the other, in this thread."""
@@ -46,6 +51,29 @@ def work_plainly(jobs: Sequence[Job], bench: Workbench, owner: DeviceOwner, stop
         item = bench.load(job)
         for done in [item] if isinstance(item, Failed) else bench.repair([item]):
             bench.store(done)
+
+
+class _Thread(threading.Thread):
+    """A thread for one task. Ctrl-C in its `join` would have it count as ended, before Python 3.13."""
+
+    def __init__(
+        self, run: Callable[[Callable[[], None]], None], task: Callable[[], None], name: str
+    ) -> None:
+        super().__init__(target=run, args=(task,), name=f"cleanplate-{name}", daemon=True)
+        self._left = threading.Event()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._left.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, at the latest after so long."""
+        if not self._left.wait(seconds):
+            return False
+        self.join(seconds)
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,28 +87,29 @@ class Overlap:
     conveyor: Conveyor
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Work until all is done or a stop is requested. Raises what ended a thread."""
+        """Work until all is done or a stop is requested. Raises what ended a thread, or this one's wait.
+
+        Then no thread is at work any more, unless one has taken longer than it may.
+        """
         tasks: list[tuple[str, Callable[[], None]]] = [
             ("feeder", lambda: self._feed(jobs)),
             *[(f"reader-{number}", self._read) for number in range(READERS)],
             ("owner", self._own),
             *[(f"writer-{number}", self._write) for number in range(WRITERS)],
         ]
-        threads = [
-            threading.Thread(target=self._guarded, args=(task,), name=f"cleanplate-{name}", daemon=True)
-            for name, task in tasks
-        ]
+        threads = [_Thread(self._guarded, task, name) for name, task in tasks]
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                while thread.is_alive() and self.conveyor.error is None:
-                    thread.join(_TICK_S)
+                while self.conveyor.error is None and not thread.wait(_TICK_S):
+                    pass
         except BaseException as error:
             self.conveyor.abandon(error)
+            _wait(threads, _IN_HAND_S)
             raise
         if self.conveyor.error is not None:
-            _join(threads, _LEAVE_S)
+            _wait(threads, _LEAVE_S)
             raise self.conveyor.error
 
     def _guarded(self, task: Callable[[], None]) -> None:
@@ -173,6 +202,9 @@ def estimate_bytes(job: Job, settings: RepairSettings) -> int:
     return HELD_BYTES_PER_PIXEL * min(most_pixels, estimate_pixels(job.source.path))
 
 
-def _join(threads: Sequence[threading.Thread], most_s: float) -> None:
+def _wait(threads: Sequence[_Thread], most_s: float) -> None:
+    """Wait for those that were started, so long for all of them together."""
+    end = time.monotonic() + most_s
     for thread in threads:
-        thread.join(most_s / len(threads))
+        while thread.ident is not None and time.monotonic() < end and not thread.wait(_TICK_S):
+            pass

@@ -27,8 +27,9 @@ MOST_SAMPLE_BYTES = 4_000_000
 class RunStatus:
     """How far a run is. Times in seconds since 1970; `seconds` by stage, summed over threads.
 
-    state: "running", "finished" or "interrupted". images: photographs by what became of them. surveyed: of
-    so many a shared mark is looked for, before any is worked on; 0: that is over, or was not asked for.
+    state: "running", "finished", "interrupted" or, where an error ended it, "failed". images: photographs by
+    what became of them. surveyed: of so many a shared mark is looked for, before any is worked on; 0: that is
+    over, or was not asked for.
     metered_peak_bytes: the most that live tensors and queued pictures took together; None: not metered.
     """
 

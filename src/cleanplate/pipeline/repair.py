@@ -10,7 +10,7 @@ import numpy as np
 
 from cleanplate.detect.base import Detector
 from cleanplate.detect.mask import join_detections, leave_out
-from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError
+from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError, TooLittleMemoryError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
 from cleanplate.pipeline.crops import CropRule, iterate_crops
@@ -254,7 +254,7 @@ def _is_better(found: Detection, before: Detection | None) -> bool:
 def _name_error(photo: Photo, doing: str, error: Exception) -> Exception:
     if isinstance(error, PhotoError):
         return error
-    if isinstance(error, ProgramFailedError):
+    if isinstance(error, (ProgramFailedError, TooLittleMemoryError)):
         named = RepairFailedError(photo.path, f"{doing} its marks failed: {error.cause}", error.remedy)
     else:
         named = RepairFailedError(

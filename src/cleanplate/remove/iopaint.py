@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,13 @@ GROW_PX = 3
 BYTES_BY_PIXEL = 16
 #: With this exit code the program says that it was called wrongly: smaller batches would not help.
 WRONG_USAGE = 2
+#: Starts in a row whose time ran out before anything was filled: then it is hardly the crops.
+MOST_SILENT = 2
 INSTALLING = (
     "make an environment for it (Python 3.11: pip install torch==2.14.1 torchvision==0.29.1, then pip "
     "install iopaint; docs/iopaint.md) and name its program with --iopaint-command PATH"
 )
+WAITING = "give it more with --timeout SECONDS"
 LOOKING = "run IOPaint by hand on this photograph, or choose another --inpaint"
 
 
@@ -51,6 +55,13 @@ class _Piece:
 
 #: The filled crop, (h, w, 3), or why there is none.
 _Answer = NDArray[np.uint8] | Exception
+
+
+@dataclass(eq=False)
+class _Course:
+    """How the starts for one call go. silent: those in a row whose time ran out with nothing filled."""
+
+    silent: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,24 +83,29 @@ class IOPaintRemover:
         return f"iopaint:{self.model}@{read_version(self.command)}"
 
     def remove(self, crops: Sequence[Crop], attempt: Attempt) -> list[Removal | Exception]:
-        """One Removal a crop, in order, or the ProgramFailedError that ended that crop alone."""
+        """One Removal a crop, in order, or the ProgramFailedError that ended that crop alone.
+
+        What has failed together goes again in halves. Where the time ran out before anything was filled, only
+        the crop that it had begun with is set aside; a second time in a row all that are left are given up.
+        """
         pieces = {place: _cut(crop) for place, crop in enumerate(crops) if crop.mask.any()}
         answers: dict[int, _Answer] = {}
+        course = _Course()
         waiting = [list(pieces)] if pieces else []
         while waiting:
             batch = waiting.pop()
-            filled = attempt(self._ask([pieces[place] for place in batch]))
+            filled = attempt(self._ask([pieces[place] for place in batch], course))
             results = dict(zip(batch, filled, strict=True))
             again = [place for place in batch if _may_go_again(results[place], len(batch))]
             answers.update({place: results[place] for place in batch if place not in again})
-            half = (len(again) + 1) // 2
+            half = len(again) if course.silent else (len(again) + 1) // 2
             waiting += [part for part in (again[half:], again[:half]) if part]
         return [
             _finish(crop, pieces[place].mask, answers[place]) if place in pieces else _leave(crop)
             for place, crop in enumerate(crops)
         ]
 
-    def _ask(self, pieces: Sequence[_Piece]) -> Request[_Piece, _Answer]:
+    def _ask(self, pieces: Sequence[_Piece], course: _Course) -> Request[_Piece, _Answer]:
         height = max(piece.mask.shape[0] for piece in pieces)
         width = max(piece.mask.shape[1] for piece in pieces)
         return Request(
@@ -97,28 +113,53 @@ class IOPaintRemover:
             network=None,
             items=pieces,
             shape=lambda batch, _tile: (batch, 4, height, width),
-            run=lambda items, _tile: self._fill(items),
+            run=lambda items, _tile: self._fill(items, course),
             item_bytes=height * width * BYTES_BY_PIXEL,
         )
 
-    def _fill(self, pieces: Sequence[_Piece]) -> list[_Answer]:
+    def _fill(self, pieces: Sequence[_Piece], course: _Course) -> list[_Answer]:
         """One start of the program. Failures come back as values: the next request is cut by them."""
+        if course.silent >= MOST_SILENT:
+            return [self._give_up()] * len(pieces)
         try:
             with open_folder("iopaint") as name:
                 folder = Path(name)
                 _write_pieces(folder, pieces)
-                finished = run_bounded(
-                    self._compose_command(folder),
-                    timeout_seconds=self.timeout_seconds,
-                    environment=choose_environment(self.device, os.environ),
-                )
-                return [
+                first = _find_first(folder / "image")
+                finished = self._start(folder)
+                if isinstance(finished, Exception):
+                    return [finished] * len(pieces)
+                answers = [
                     _read_answer(folder / "filled" / f"{place}.png", piece, finished, self.timeout_seconds)
                     for place, piece in enumerate(pieces)
                 ]
         except OSError as exc:
-            error = _NotRunError(f"IOPaint could not be run as {self.command[0]} ({exc})", INSTALLING)
-        return [error] * len(pieces)
+            return [_say_no_room(exc)] * len(pieces)
+        if not finished.timed_out or any(isinstance(answer, np.ndarray) for answer in answers):
+            course.silent = 0
+            return answers
+        course.silent += 1
+        if course.silent >= MOST_SILENT:
+            return [self._give_up()] * len(pieces)
+        answers[first] = _FinalError(_say_slow(self.timeout_seconds), WAITING)
+        return answers
+
+    def _start(self, folder: Path) -> Finished | Exception:
+        try:
+            return run_bounded(
+                self._compose_command(folder),
+                timeout_seconds=self.timeout_seconds,
+                environment=choose_environment(self.device, os.environ),
+            )
+        except OSError as exc:
+            error = _FinalError(f"IOPaint could not be run as {self.command[0]} ({exc})", INSTALLING)
+        return error
+
+    def _give_up(self) -> Exception:
+        return _FinalError(
+            f"{_say_slow(self.timeout_seconds)} twice in a row and filled nothing",
+            f"run IOPaint by hand on one photograph, which also loads its model, or {WAITING}",
+        )
 
     def _compose_command(self, folder: Path) -> list[str]:
         return [
@@ -132,8 +173,8 @@ class IOPaintRemover:
         ]
 
 
-class _NotRunError(ProgramFailedError):
-    """It failed for a reason that is none of the crops'."""
+class _FinalError(ProgramFailedError):
+    """It failed in a way in which another start would help none of its crops."""
 
 
 def make_remover(model: str, *, command: str, device: str, timeout_seconds: float) -> IOPaintRemover:
@@ -209,7 +250,12 @@ def _cut(crop: Crop) -> _Piece:
 
 def _may_go_again(answer: _Answer, batch: int) -> bool:
     """Whether a crop that failed among others may have failed because of another one."""
-    return batch > 1 and isinstance(answer, ProgramFailedError) and not isinstance(answer, _NotRunError)
+    return batch > 1 and isinstance(answer, ProgramFailedError) and not isinstance(answer, _FinalError)
+
+
+def _find_first(folder: Path) -> int:
+    """The crop that the program begins with: it takes them as their folder is listed, not by name."""
+    return int(next(folder.glob("*.*")).stem)
 
 
 def _write_pieces(folder: Path, pieces: Sequence[_Piece]) -> None:
@@ -253,17 +299,27 @@ def _is_whole(content: NDArray[np.uint8]) -> bool:
 def _explain(finished: Finished, timeout_seconds: float, otherwise: str) -> ProgramFailedError:
     said = f": {finished.last_line}" if finished.last_line else ""
     if finished.timed_out:
-        return ProgramFailedError(
-            f"IOPaint took longer than {timeout_seconds:g} s", "give it more with --timeout SECONDS"
-        )
+        return ProgramFailedError(_say_slow(timeout_seconds), WAITING)
     if finished.code == WRONG_USAGE:
-        return _NotRunError(
+        return _FinalError(
             f"IOPaint did not understand how it was called{said}",
             "check that --iopaint-command names IOPaint 1.6 (docs/iopaint.md)",
         )
     if finished.code:
         return ProgramFailedError(f"IOPaint ended with exit code {finished.code}{said}", LOOKING)
     return ProgramFailedError(f"IOPaint {otherwise}", LOOKING)
+
+
+def _say_slow(timeout_seconds: float) -> str:
+    return f"IOPaint took longer than {timeout_seconds:g} s"
+
+
+def _say_no_room(exc: OSError) -> Exception:
+    folder = tempfile.tempdir or "for temporary files"
+    return _FinalError(
+        f"pictures for IOPaint could not be written to the folder {folder} ({exc.strerror or exc})",
+        "make room in it, or set TMPDIR to another folder",
+    )
 
 
 def _finish(crop: Crop, mask: BoolArray, answer: _Answer) -> Removal | Exception:
