@@ -219,6 +219,25 @@ def test_a_file_that_is_no_photograph_is_named(tmp_path, content):
         load_photo(tmp_path / "bad.jpg", np.random.default_rng(0), 200)
 
 
+def test_the_finder_sees_a_small_photograph_as_a_run_shows_it(tmp_path):
+    """Marked at its own size and then enlarged; and large crops of it are few, being nearly the same."""
+    path = tmp_path / "small.png"
+    cv2.imwrite(str(path), np.full((200, 300, 3), 90, np.uint8))
+    drawn = []
+
+    def watch(clean, *arguments, **named):
+        drawn.append(min(clean.shape[:2]))
+        return sample_marked(clean, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "sample_marked", watch)
+        for edge, count in ((128, 4), (256, 4), (384, 2), (512, 1)):
+            source = ExampleSource(photos=(path,), assets=Assets(), crop_px=edge, per_photo=4)
+            crops = make_finder_examples(source, np.random.default_rng(3))
+            assert [crop["image"].shape for crop in crops] == [(3, edge, edge)] * count
+            assert min(edge, 128) <= drawn.pop() <= max(257, 200 * 1.25)
+
+
 def test_the_finder_is_to_be_asked_about_most_crops(source):
     crops = [c for seed in range(20) for c in make_restorer_examples(source, np.random.default_rng(seed))]
     ways = [int(crop["way"]) for crop in crops]

@@ -50,6 +50,8 @@ MOSAIC_PX = 1800
 #: A photograph gives so many times its crops for every so many pixels, at most so often: large ones take
 #: long to draw.
 MORE_CROPS_PX, MOST_CROPS = 400_000, 4
+#: The crops of which `ExampleSource.per_photo` are taken; of larger ones there are fewer.
+PER_PHOTO_PX = 256
 #: Crops that wait while others are drawn, so that those of one photograph come far apart.
 SHUFFLED = 48
 
@@ -61,9 +63,9 @@ class ExampleSource:
     """What examples are made from.
 
     photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph, more
-    of a large one. clean_share: part of the photographs that stay without marks. scene_text_share: part with
-    lettering of the scene's own. mosaic_share: part that are mosaics of several photographs: what learns
-    from small photographs alone takes a picture in a collage for a mark.
+    of a large one, fewer of large crops. clean_share: part of the photographs that stay without marks.
+    scene_text_share: part with lettering of the scene's own. mosaic_share: part that are mosaics of several
+    photographs: what learns from small photographs alone takes a picture in a collage for a mark.
     """
 
     photos: tuple[Path, ...]
@@ -268,7 +270,10 @@ def _sample(source: ExampleSource, rng: np.random.Generator, longest: int, short
 
 
 def _count_crops(source: ExampleSource, pixels: int) -> int:
-    return source.per_photo * min(MOST_CROPS, max(1, round(pixels / MORE_CROPS_PX)))
+    """Large crops of one photograph would be nearly the same: of them there are fewer, as their area says."""
+    times = min(MOST_CROPS, max(1, round(pixels / MORE_CROPS_PX)))
+    fewer = min(1.0, (PER_PHOTO_PX / source.crop_px) ** 2)
+    return max(1, round(source.per_photo * times * fewer))
 
 
 def _kind_shares(source: ExampleSource) -> tuple[float, float, float]:
