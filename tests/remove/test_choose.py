@@ -18,6 +18,7 @@ from cleanplate.remove.candidates import (
 )
 from cleanplate.remove.choose import (
     LEAST_SURE,
+    LEAST_SURE_OF_LARGE,
     METHODS,
     MOST_LEFT_OF_SURE,
     choose_by_shares,
@@ -215,6 +216,29 @@ def test_a_group_stays_where_both_doubt_it_or_the_finder_is_hardly_sure(
     assert found is not None
     removal = choose_by_shares(found, shares_of(drawn.matte.shape, share, 1 - share, 0, 0))
     assert removal.changed.any() != stays
+
+
+def test_of_a_large_group_the_finder_must_be_surer(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = scene(0.5)
+    between = np.float32((LEAST_SURE + LEAST_SURE_OF_LARGE) / 2)
+    crop = replace(crop_of(drawn.marked, drawn.matte), probability=np.full_like(drawn.matte, between))
+    found = find_candidates(crop, predict(drawn, 0.5))
+    assert found is not None
+    shares = shares_of(drawn.matte.shape, 0, 1, 0, 0)
+    assert choose_by_shares(found, shares).changed.any()
+    monkeypatch.setattr("cleanplate.remove.choose.LARGE_PX", 10)
+    assert not choose_by_shares(found, shares).changed.any()
+
+
+def test_what_nothing_speaks_for_stays_unless_its_mask_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = scene(0.5)
+    sure = replace(crop_of(drawn.marked, drawn.matte), probability=np.ones_like(drawn.matte))
+    shares = shares_of(drawn.matte.shape, 0, 1, 0, 0)
+    monkeypatch.setattr("cleanplate.remove.choose.LEAST_EVIDENCE", 1e6)
+    for given in (False, True):
+        found = find_candidates(replace(sure, given=given), predict(drawn, 0.5))
+        assert found is not None
+        assert choose_by_shares(found, shares).changed.any() == given
 
 
 def test_doubts_about_the_margin_of_a_mark_weigh_little() -> None:
