@@ -100,7 +100,7 @@ def test_where_none_is_shared_that_is_remembered(tmp_path):
     repair_folder(tmp_path / "in", tmp_path / "out", SETTINGS)
     told = json.loads((tmp_path / "out" / ".cleanplate" / RECORD_FILE).read_text())
     assert told["marks"] == []
-    assert told["photographs"] == 7
+    assert len(told["sources"]) == 7
 
 
 @pytest.mark.parametrize("count", [3, 7])
@@ -173,7 +173,7 @@ def test_whether_others_are_looked_for_is_kept_and_asked(tmp_path, asked, others
     told = keeper._keep(SharedMarks((SharedMark(draw_mark(), 9, 9),), others=others))
     assert keeper.recall() == told
     assert keeper.apply(told).other_marks == wanted
-    assert keeper.apply(Surveyed(key=told.key, photographs=9)).other_marks == asked
+    assert keeper.apply(Surveyed(key=told.key)).other_marks == asked
 
 
 @pytest.mark.parametrize("more", [{"inpaint": "opencv"}, {"box": "1,2,30,40"}, {"mark": "mark.png"}])
@@ -241,6 +241,12 @@ def test_marks_of_another_folder_are_kept_and_told_of(tmp_path: Path) -> None:
     told = keeper.recall()
     assert told is not None
     assert not keeper.is_of_others(told)
+    record = workspace.state / RECORD_FILE
+    as_now = json.loads(record.read_text())
+    earlier = {key: value for key, value in as_now.items() if key != "sources"} | {"photographs": 7}
+    record.write_text(json.dumps(earlier))  # as earlier versions kept it
+    assert keeper.recall() == dataclasses.replace(told, sources=())
+    record.write_text(json.dumps(as_now))
     added = MarkKeeper(workspace, SETTINGS, find_sources(tmp_path / "in", "abcdefghijklmno"))
     assert not added.is_of_others(told)
     others = MarkKeeper(workspace, SETTINGS, find_sources(tmp_path / "other", "abcdefg"))

@@ -2,7 +2,7 @@
 
 shared-mark.png    the estimate, an RGBA picture that a person may look at and edit
 shared-mark-2.png  another, of other photographs, and so on
-shared-mark.json   under which settings they were looked for, and on how many photographs
+shared-mark.json   under which settings they were looked for, and on which photographs
 """
 
 from __future__ import annotations
@@ -48,14 +48,13 @@ class KeptMark:
 
 @dataclass(frozen=True, kw_only=True)
 class Surveyed:
-    """What a survey came to. photographs: in the run. marks: that of the most of them first.
+    """What a survey came to. marks: that of the most photographs first.
 
     others: whether many photographs that carry one carry other marks too. sources: which photographs they
     were, as `MarkKeeper` tells them apart; empty in the records of earlier versions.
     """
 
     key: str
-    photographs: int
     marks: tuple[KeptMark, ...] = ()
     others: bool = False
     sources: tuple[str, ...] = ()
@@ -88,10 +87,11 @@ class MarkKeeper:
         """
         try:
             kept = json.loads((self._folder / RECORD_FILE).read_text(encoding="utf-8"))
+            kept.pop("photographs", None)  # their number, in the records of earlier versions
             told = Surveyed(**kept)
             marks = tuple(KeptMark(**mark) for mark in kept["marks"])
             told = replace(told, marks=marks, sources=tuple(told.sources))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
         if told.key != self._key:
             return None
@@ -167,7 +167,6 @@ class MarkKeeper:
                 self._commit(data, self._folder / name)
             told = Surveyed(
                 key=self._key,
-                photographs=len(self._sources),
                 marks=tuple(kept),
                 others=found.others,
                 sources=self._tell_apart(),

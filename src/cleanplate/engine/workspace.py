@@ -28,7 +28,7 @@ from cleanplate.engine.decisions import DECISIONS_FILE, read_decisions
 from cleanplate.engine.journal import History, Journal, read_history
 from cleanplate.engine.lock import OutputLock
 from cleanplate.errors import UnwritablePhotoError, UsageError
-from cleanplate.images.discover import STATE_FOLDER
+from cleanplate.images.discover import JOURNAL_FILE, STATE_FOLDER
 
 #: File systems take names of so many bytes.
 MOST_NAME_BYTES = 255
@@ -41,7 +41,7 @@ class Workspace:
     def __init__(self, output: Path) -> None:
         self.output = output
         self.state = output / STATE_FOLDER
-        self.journal = self.state / "journal.jsonl"
+        self.journal = self.state / JOURNAL_FILE
         self.decisions = self.state / DECISIONS_FILE
         self.temporary = self.state / "tmp"
         self._numbers = itertools.count()
