@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -238,6 +239,27 @@ def test_one_that_hangs_whatever_it_is_given_is_started_twice_and_no_more(
     set_aside, *given_up = sorted(results, key=lambda result: "in a row" in str(result))
     assert "took longer than 300 s; give it more with --timeout" in str(set_aside)
     assert all("took longer than 300 s twice in a row and filled nothing" in str(each) for each in given_up)
+
+
+def test_one_that_always_hangs_is_started_ever_more_rarely_until_it_fills_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls_that_started: list[int] = []
+    run_bounded, well_from = iopaint.run_bounded, 31
+
+    def hang(command: Sequence[str], **keywords: Any) -> Finished:
+        calls_that_started.append(call)
+        return run_bounded(command, **keywords) if call >= well_from else Finished(None, "")
+
+    monkeypatch.setattr(iopaint, "run_bounded", hang)
+    remover = bench.remover("behaves", timeout_seconds=300)
+    given_up = []
+    for call in range(40):
+        (result,) = bench.repair([photo(call)], remover)
+        given_up += [call] if "in a row" in str(result) else []
+        assert isinstance(result, RepairFailedError) == (call < 37), call
+    assert calls_that_started == [0, 1, 3, 6, 11, 20, 37, 38, 39]
+    assert given_up == list(range(1, 37))
 
 
 def test_a_full_pipe_does_not_block_it(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -59,9 +59,36 @@ _Answer = NDArray[np.uint8] | Exception
 
 @dataclass(eq=False)
 class _Course:
-    """How the starts for one call go. silent: those in a row whose time ran out with nothing filled."""
+    """How the starts go, over all calls: a program that hangs is not waited for again with every batch.
+
+    silent: starts in a row whose time ran out with nothing filled. left_out: calls until it is tried again.
+    """
 
     silent: int = 0
+    left_out: int = 0
+    _pause: int = 0
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.silent >= MOST_SILENT
+
+    def begin(self) -> None:
+        """A call begins. Given up before, it waits some calls and then may have one start."""
+        if self.is_given_up and self.left_out:
+            self.left_out -= 1
+        elif self.is_given_up:
+            self.silent = MOST_SILENT - 1
+
+    def note_silence(self) -> None:
+        """A start's time ran out, and nothing was filled. Every further one doubles the wait."""
+        self.silent += 1
+        if self.is_given_up:
+            self._pause = max(1, 2 * self._pause)
+            self.left_out = self._pause
+
+    def note_life(self) -> None:
+        """A start ended by itself, or filled something."""
+        self.silent = self.left_out = self._pause = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,13 +96,15 @@ class IOPaintRemover:
     """Takes marks off by having IOPaint fill them (the `Remover` protocol).
 
     model: IOPaint's name of it, as in "lama". command: the program and what comes before its own arguments.
-    device: `cpu`, `cuda` or `cuda:N`. timeout_seconds: for each start of the program.
+    device: `cpu`, `cuda` or `cuda:N`. timeout_seconds: for each start of the program. One that hangs whatever
+    it is given is tried again after one more call, then after two, four...: a night costs a dozen time-outs.
     """
 
     model: str
     command: tuple[str, ...] = ("iopaint",)
     device: str = "cpu"
     timeout_seconds: float = 300.0
+    _course: _Course = field(default_factory=_Course, init=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -86,26 +115,28 @@ class IOPaintRemover:
         """One Removal a crop, in order, or the ProgramFailedError that ended that crop alone.
 
         What has failed together goes again in halves. Where the time ran out before anything was filled, only
-        the crop that it had begun with is set aside; a second time in a row all that are left are given up.
+        the crop that it had begun with is set aside; a second time in a row all that are left are given up,
+        and later calls start it ever more rarely.
         """
         pieces = {place: _cut(crop) for place, crop in enumerate(crops) if crop.mask.any()}
         answers: dict[int, _Answer] = {}
-        course = _Course()
         waiting = [list(pieces)] if pieces else []
+        if pieces:
+            self._course.begin()
         while waiting:
             batch = waiting.pop()
-            filled = attempt(self._ask([pieces[place] for place in batch], course))
+            filled = attempt(self._ask([pieces[place] for place in batch]))
             results = dict(zip(batch, filled, strict=True))
             again = [place for place in batch if _may_go_again(results[place], len(batch))]
             answers.update({place: results[place] for place in batch if place not in again})
-            half = len(again) if course.silent else (len(again) + 1) // 2
+            half = len(again) if self._course.silent else (len(again) + 1) // 2
             waiting += [part for part in (again[half:], again[:half]) if part]
         return [
             _finish(crop, pieces[place].mask, answers[place]) if place in pieces else _leave(crop)
             for place, crop in enumerate(crops)
         ]
 
-    def _ask(self, pieces: Sequence[_Piece], course: _Course) -> Request[_Piece, _Answer]:
+    def _ask(self, pieces: Sequence[_Piece]) -> Request[_Piece, _Answer]:
         height = max(piece.mask.shape[0] for piece in pieces)
         width = max(piece.mask.shape[1] for piece in pieces)
         return Request(
@@ -113,13 +144,13 @@ class IOPaintRemover:
             network=None,
             items=pieces,
             shape=lambda batch, _tile: (batch, 4, height, width),
-            run=lambda items, _tile: self._fill(items, course),
+            run=lambda items, _tile: self._fill(items),
             item_bytes=height * width * BYTES_BY_PIXEL,
         )
 
-    def _fill(self, pieces: Sequence[_Piece], course: _Course) -> list[_Answer]:
+    def _fill(self, pieces: Sequence[_Piece]) -> list[_Answer]:
         """One start of the program. Failures come back as values: the next request is cut by them."""
-        if course.silent >= MOST_SILENT:
+        if self._course.is_given_up:
             return [self._give_up()] * len(pieces)
         try:
             with open_folder("iopaint") as name:
@@ -136,10 +167,10 @@ class IOPaintRemover:
         except OSError as exc:
             return [_say_no_room(exc)] * len(pieces)
         if not finished.timed_out or any(isinstance(answer, np.ndarray) for answer in answers):
-            course.silent = 0
+            self._course.note_life()
             return answers
-        course.silent += 1
-        if course.silent >= MOST_SILENT:
+        self._course.note_silence()
+        if self._course.is_given_up:
             return [self._give_up()] * len(pieces)
         answers[first] = _FinalError(_say_slow(self.timeout_seconds), WAITING)
         return answers
