@@ -154,6 +154,7 @@ class Photo:
     container: what `images.write` needs to store it as it came (samples in their own mode, metadata, tables);
         opaque to every other layer.
     asked_again: whether it will be looked at a second time: what is found in it is then worth keeping.
+    glance: whether a finder's first look is enough, as where several photographs are asked about one place.
     quantisation: how coarsely a JPEG file was rounded; None for other formats. exact: whether its file gives
         back the very pixels that it holds; None: only its name tells. since: what was found in it before
         parts of it were rewritten; None: all of it is new.
@@ -163,6 +164,7 @@ class Photo:
     rgb: RgbArray
     container: Any
     asked_again: bool = False
+    glance: bool = False
     quantisation: Quantisation | None = None
     exact: bool | None = None
     since: Rewritten | None = None

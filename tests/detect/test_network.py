@@ -157,6 +157,15 @@ def test_what_is_suspected_is_looked_at_again_nearby_and_nothing_else_is() -> No
     assert sorted(looks) == [(1, 3, 160, 192), (1, 3, 256, 288)]
 
 
+def test_a_glance_is_one_look() -> None:
+    subject = detector()
+    (seen,) = found(
+        subject.detect([replace(photo(600, 1024, Box(300, 200, 360, 230)), glance=True)], plainly)
+    )
+    assert len(seen.boxes) == 1
+    assert subject.network.seen == [(1, 3, 608, 1024)]
+
+
 def rewrite(subject: NetworkDetector, shown: Photo, *boxes: Box, seen: Box | None = None) -> Photo:
     """The photograph with its boxes painted grey, as a repair shows it again. seen: red still."""
     (before,) = found(subject.detect([shown], plainly))

@@ -141,6 +141,7 @@ def test_what_the_finder_sees_at_one_place_in_several_pieces_is_part_of_the_mark
             probability: FloatArray = np.zeros(photo.rgb.shape[:2], np.float32)
             probability[10:20, 10:50] = at < 2
             probability[30:38, at * 7 : at * 7 + 6] = 1
+            assert photo.glance
             found.append(detect_from_probability(probability))
         return [*found[:-1], None]
 

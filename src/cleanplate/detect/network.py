@@ -147,11 +147,12 @@ class NetworkDetector:
         found: Sequence[FloatArray | Exception],
         attempt: Attempt,
     ) -> list[FloatArray | Exception]:
-        """What was found at first, with the mean of all looks wherever something is suspected."""
+        """What was found at first, with the mean of all looks wherever something is suspected: not where a
+        glance is enough (`Photo.glance`)."""
         views = [
             make_view(photo, frame.size, box.moved(frame.box.left, frame.box.top), look, place)
             for place, ((photo, frame), first) in enumerate(zip(frames, found, strict=True))
-            if not isinstance(first, Exception)
+            if not isinstance(first, Exception) and not photo.glance
             for box in find_suspects(first)
             for look in self.looks
         ]

@@ -345,7 +345,8 @@ def see_alike(crops_u8: Sequence[NDArray[np.uint8]], find_marks: FindMarks) -> B
     Outlines that photographs share show what most of them show; on smooth ground a few show all of it.
     """
     shown = spread_evenly(crops_u8, SHOWN)
-    found = find_marks([Photo(Path(f"piece-{at}.png"), crop, None) for at, crop in enumerate(shown)])
+    pieces = [Photo(Path(f"piece-{at}.png"), crop, None, glance=True) for at, crop in enumerate(shown)]
+    found = find_marks(pieces)
     masks = [detection.mask for detection in found if detection is not None]
     if not masks:
         return np.zeros(crops_u8[0].shape[:2], bool)

@@ -96,10 +96,12 @@ def measure_growth(marked: FloatArray, mask: BoolArray) -> tuple[float, ...]:
 
 def _measure_difference(marked: FloatArray, mask: BoolArray, shift: tuple[int, int]) -> float | None:
     """The mean; None where too few pixels are known."""
-    known = ~_pick(mask, shift, 0) & ~_pick(mask, shift, 1)
+    known = ~(_pick(mask, shift, 0) | _pick(mask, shift, 1))
     if np.count_nonzero(known) < FEWEST_ASKED:
         return None
-    return float(np.abs(_pick(marked, shift, 0) - _pick(marked, shift, 1))[known].mean())
+    differences = cv2.absdiff(_pick(marked, shift, 0), _pick(marked, shift, 1))
+    by_channel = cv2.mean(differences, known.view(np.uint8))
+    return float(np.mean(by_channel[: marked.shape[2]]))
 
 
 def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
@@ -180,33 +182,41 @@ class Sums:
         """
         kept, added = unknown[0], unknown[1:]
         behind = marked * kept - added
+        squares, noise = marked.square(), (NOISE * kept).square_()
         for total, shift, growth in zip(self.gradients, self.shifts, scales.growth, strict=True):
-            weight = self._weigh(behind, growth * scales.near, kept, shift)
+            weight = self._weigh(behind, scales.near, growth, noise, shift)
             one, other = first(marked, shift), second(marked, shift)
-            total[0] += weight
-            total[1].addcmul_(weight, one)
+            product = weight * one
+            total[0].add_(weight)
+            total[1].add_(product)
             total[2].addcmul_(weight, other)
-            total[3].addcmul_(weight, one * one)
-            total[4].addcmul_(weight, other * other)
-            total[5].addcmul_(weight, one * other)
+            total[3].addcmul_(weight, first(squares, shift))
+            total[4].addcmul_(weight, second(squares, shift))
+            total[5].addcmul_(product, other)
         if self.is_bounded:
             outside = ((behind < 0) | (behind > 1)).float() * (BEYOND_RANGE / (kept * kept))
             bound = outside * (behind > 0.5)
-            self.beyond.add_(
-                torch.stack([outside, outside * marked, outside * marked**2, bound, bound * marked])
-            )
+            self.beyond[0].add_(outside)
+            self.beyond[1].addcmul_(outside, marked)
+            self.beyond[2].addcmul_(outside, squares)
+            self.beyond[3].add_(bound)
+            self.beyond[4].addcmul_(bound, marked)
 
-    def _weigh(self, behind: Tensor, spread: Tensor, kept: Tensor, shift: tuple[int, int]) -> Tensor:
+    def _weigh(
+        self, behind: Tensor, near: Tensor, growth: float, noise: Tensor, shift: tuple[int, int]
+    ) -> Tensor:
         """The t's weight for each gradient of one photograph, the same for its channels; what the logarithm
-        of its scale costs, less what a larger scale gains, is added to `grown`."""
+        of its scale costs, less what a larger scale gains, is added to `grown`. noise: of pixels, squared.
+        """
         channels = behind.shape[0]
-        squared = ((first(behind, shift) - second(behind, shift)) ** 2).sum(dim=0)
-        scale = (0.5 * (first(spread, shift) + second(spread, shift))) ** 2
-        scale = scale + NOISE**2 * (first(kept, shift) ** 2 + second(kept, shift) ** 2)
-        weight = (FREEDOM + channels) / (FREEDOM * scale + squared)
-        costs = (channels * self.told - weight * squared) / scale * NOISE**2
-        first(self.grown, shift).add_(costs)
-        second(self.grown, shift).add_(costs)
+        rise = (first(behind, shift) - second(behind, shift)).square_()
+        squared = rise[0] if channels == 1 else rise.sum(dim=0)
+        scale = (first(near, shift) + second(near, shift)).mul_(growth / 2).square_()
+        scale.add_(first(noise, shift)).add_(second(noise, shift))
+        weight = squared.add(scale, alpha=FREEDOM).reciprocal_().mul_(FREEDOM + channels)
+        gains = squared.mul_(weight).sub_(channels * self.told).div_(scale)
+        first(self.grown, shift).sub_(gains, alpha=NOISE**2)
+        second(self.grown, shift).sub_(gains, alpha=NOISE**2)
         return weight
 
     def keep_mark_in_range(self, unknown: Tensor, count: int) -> None:
@@ -222,14 +232,18 @@ class Sums:
         kept, added = step[0], step[1:]
         product = torch.zeros_like(step)
         for planes, shift in zip(self.gradients, self.shifts, strict=True):
-            weight, one, other, one_squared, other_squared, both = planes
             before, after = first(kept, shift), second(kept, shift)
-            rise = first(added, shift) - second(added, shift)
-            first(product[0], shift).add_((one_squared * before - both * after - one * rise).sum(dim=0))
-            second(product[0], shift).add_((other_squared * after - both * before + other * rise).sum(dim=0))
-            force = weight * rise - (one * before - other * after)
-            first(product[1:], shift).add_(force)
-            second(product[1:], shift).sub_(force)
+            for plane, of_plane, sums in zip(added, product[1:], planes.unbind(dim=1), strict=True):
+                weight, one, other, one_squared, other_squared, both = sums
+                rise = first(plane, shift) - second(plane, shift)
+                to_first, to_second = first(product[0], shift), second(product[0], shift)
+                to_first.addcmul_(one_squared, before).addcmul_(both, after, value=-1)
+                to_first.addcmul_(one, rise, value=-1)
+                to_second.addcmul_(other_squared, after).addcmul_(both, before, value=-1)
+                to_second.addcmul_(other, rise)
+                force = rise.mul_(weight).addcmul_(one, before, value=-1).addcmul_(other, after)
+                first(of_plane, shift).add_(force)
+                second(of_plane, shift).sub_(force)
         product[0] += (self.beyond[2] * kept - self.beyond[1] * added).sum(dim=0)
         product[1:] += self.beyond[0] * added - self.beyond[1] * kept
         return product
