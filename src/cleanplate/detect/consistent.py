@@ -150,26 +150,24 @@ def list_rules(sizes: Sequence[tuple[int, int]]) -> dict[str | None, list[Rule]]
     return rules
 
 
-def find_outline(fields: Sequence[FloatArray]) -> BoolArray:
-    """(h, w) bool: where the mean of equal-sized fields is no chance."""
-    total = np.zeros(fields[0].shape, np.float32)
-    energy = np.zeros(fields[0].shape[:2], np.float32)
-    for field in fields:
-        total += field
-        energy += _square(field)
-    return _tell_chance(total, energy, len(fields))
+def find_outline(fields: Sequence[FloatArray], inside: Sequence[FloatArray] | None = None) -> BoolArray:
+    """(h, w) bool: where the mean of equal-sized fields is no chance.
+
+    inside: of each field, (h, w), 1 where it is known and 0 elsewhere, where the field is 0; None: known
+        all over.
+    """
+    return _tell_chance(*_add_up(fields, inside))
 
 
-def extend_outline(outline: BoolArray, fields: Sequence[FloatArray]) -> BoolArray:
+def extend_outline(
+    outline: BoolArray, fields: Sequence[FloatArray], inside: Sequence[FloatArray] | None = None
+) -> BoolArray:
     """The outline with what lies beside it and is consistent on the whole: of few, little is sure."""
-    total, energy = np.zeros(fields[0].shape, np.float32), np.zeros(outline.shape, np.float32)
-    for field in fields:
-        total += field
-        energy += _square(field)
-    squared, usual = _soften(total, energy, len(fields))
+    total, energy, count = _add_up(fields, inside)
+    squared, usual = _soften(total, energy, count)
     consistent = cv2.blur(squared / usual, (NEAR_PX, NEAR_PX))
-    weak = consistent > max(LEAST_BESIDE / len(fields), LEAST_SQUARE_BESIDE)
-    weak &= squared > 0.5 * usual / len(fields)
+    weak = consistent > np.maximum(LEAST_BESIDE / count, LEAST_SQUARE_BESIDE)
+    weak &= squared > 0.5 * usual / count
     reached = outline
     for _ in range(MOST_STEPS):
         near = cv2.dilate(reached.astype(np.uint8), np.ones((2 * BESIDE_PX + 1,) * 2, np.uint8)) > 0
@@ -215,7 +213,7 @@ def _judge(
         left, top = find_offset(field.shape[0], field.shape[1], canvas, rule.anchor)
         total += field[top : top + canvas[0], left : left + canvas[1]]
         energy += square[top : top + canvas[0], left : left + canvas[1]]
-    outline = _tell_chance(total, energy, len(fields))
+    outline = _tell_chance(total, energy, np.full(canvas, len(fields), np.float32))
     if not outline.any():
         return None
     strength = float((total[outline] ** 2).sum() / (len(fields) * energy[outline].sum() + 1e-9))
@@ -225,7 +223,21 @@ def _judge(
     return Consistent(rule, box, canvas, np.ascontiguousarray(mean, np.float32), strength, manner)
 
 
-def _tell_chance(total: FloatArray, energy: FloatArray, count: int) -> BoolArray:
+def _add_up(
+    fields: Sequence[FloatArray], inside: Sequence[FloatArray] | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(the sum of fields, of their squares, how many there are at each pixel, at least one)."""
+    total = np.zeros(fields[0].shape, np.float32)
+    energy = np.zeros(fields[0].shape[:2], np.float32)
+    for field in fields:
+        total += field
+        energy += _square(field)
+    if inside is None:
+        return total, energy, np.full(energy.shape, len(fields), np.float32)
+    return total, energy, np.maximum(np.sum(inside, axis=0), 1).astype(np.float32)
+
+
+def _tell_chance(total: FloatArray, energy: FloatArray, count: FloatArray) -> BoolArray:
     squared, usual = _soften(total, energy, count)
     outline = (squared > LEAST_COHERENCE**2 * usual) & (squared * count > LEAST_SURPRISE * usual)
     outline &= cv2.blur(outline.astype(np.float32), (NEAR_PX, NEAR_PX)) > LEAST_DENSITY
@@ -235,10 +247,10 @@ def _tell_chance(total: FloatArray, energy: FloatArray, count: int) -> BoolArray
     return np.asarray(outline & (counts[labels] >= FEWEST_PIXELS), bool)
 
 
-def _soften(total: FloatArray, energy: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+def _soften(total: FloatArray, energy: FloatArray, count: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(the square of the mean of `count` fields, the mean of their squares), both softened."""
-    mean = np.asarray(cv2.GaussianBlur(total / np.float32(count), (0, 0), SOFT_PX), np.float32)
-    usual = cv2.GaussianBlur(energy / np.float32(count), (0, 0), SOFT_PX) + np.float32(0.01)
+    mean = np.asarray(cv2.GaussianBlur(total / count[..., None], (0, 0), SOFT_PX), np.float32)
+    usual = cv2.GaussianBlur(energy / count, (0, 0), SOFT_PX) + np.float32(0.01)
     return _square(mean), np.asarray(usual, np.float32)
 
 

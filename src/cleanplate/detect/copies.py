@@ -7,6 +7,7 @@ with one mark would give (`remove/shared`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ WHOLE = 0.95
 ROUNDS, REACH_PX, SEARCHED_PX = 2, 3, 1024
 #: Copies this far from all others' lattice are no witnesses.
 LEAST_WITNESSES, MOST_OFF_PX = 4, 2.0
+
+Picture = TypeVar("Picture", NDArray[np.uint8], FloatArray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +65,11 @@ class Copies:
         chosen = inside >= max(1.0, least * self.width * self.height)
         return multiples[chosen], places[chosen]
 
-    def cut_out(self, picture: NDArray[np.uint8] | FloatArray, places: Vectors) -> list[NDArray[np.uint8]]:
-        """(height, width[, c]) pieces of an (H, W[, c]) picture at (left, top), fractions allowed."""
+    def cut_out(self, picture: Picture, places: Vectors, *, repeated: bool = True) -> list[Picture]:
+        """(height, width[, c]) pieces of an (H, W[, c]) picture at (left, top), fractions allowed.
+
+        repeated: whether its edges go on beyond it; else there is 0.
+        """
         rows, columns = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
         return [
             np.asarray(
@@ -72,7 +78,7 @@ class Copies:
                     columns + np.float32(left),
                     rows + np.float32(top),
                     cv2.INTER_CUBIC if picture.dtype == np.uint8 else cv2.INTER_LINEAR,
-                    borderMode=cv2.BORDER_REPLICATE,
+                    borderMode=cv2.BORDER_REPLICATE if repeated else cv2.BORDER_CONSTANT,
                 )
             )
             for left, top in places

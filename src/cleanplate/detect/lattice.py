@@ -103,10 +103,10 @@ def find_lattice(probability: FloatArray) -> Lattice | None:
     correlation = correlate_moves(small)
     usual = np.asarray(cv2.blur(correlation, (USUAL_PX, USUAL_PX)), np.float32)
     for chosen in _choose_lattices(correlation, usual):
-        lattice = _fit_lattice(correlation, chosen)
+        lattice = fit_lattice(correlation, chosen)
         if lattice is None:
             continue
-        moves = _list_moves(lattice, correlation.shape)[1]
+        moves = list_moves(lattice, correlation.shape)[1]
         if len(moves) >= FEWEST_MOVES and _rise_above_usual(correlation, usual, moves) >= LEAST_MEAN:
             return lattice.scaled(width / small.shape[1], height / small.shape[0])
     return None
@@ -146,14 +146,14 @@ def _choose_lattices(correlation: FloatArray, usual: FloatArray) -> list[Lattice
     # Where peaks lie exactly is fitted later: two pixels off are no loss here.
     near = np.asarray(cv2.dilate(correlation, np.ones((5, 5), np.uint8)), np.float32)
     rated: dict[tuple[int, ...], tuple[Lattice, float, int]] = {}
-    for first, second in combinations(_find_peaks(correlation), 2):
-        if not _spans(first, second):
+    for first, second in combinations(find_peaks(correlation), 2):
+        if not spans(first, second):
             continue
-        lattice = _reduce(first, second)
+        lattice = reduce_vectors(first, second)
         key = tuple(round(float(x) / 2) for vector in (lattice.first, lattice.second) for x in vector)
-        if key in rated or not _spans(lattice.first, lattice.second):
+        if key in rated or not spans(lattice.first, lattice.second):
             continue
-        moves = _list_moves(lattice, correlation.shape)[1]
+        moves = list_moves(lattice, correlation.shape)[1]
         if len(moves) >= FEWEST_MOVES:
             rated[key] = (lattice, _rise_above_usual(near, usual, moves), len(moves))
     chosen = []
@@ -164,29 +164,35 @@ def _choose_lattices(correlation: FloatArray, usual: FloatArray) -> list[Lattice
     return chosen
 
 
-def _find_peaks(correlation: FloatArray) -> Vectors:
-    """(n, 2) moves, right and down, that correlate better than all round them, the best first."""
+def find_peaks(
+    correlation: FloatArray, least: float = LEAST_PEAK, least_px: float = LEAST_STEP_PX
+) -> Vectors:
+    """(n, 2) moves, right and down, that correlate better than all round them, the best first.
+
+    least: of a correlation that counts. least_px: how far is moved.
+    """
     middle_row, middle_column = (edge // 2 for edge in correlation.shape)
     smooth = cv2.GaussianBlur(correlation, (0, 0), 1)
     highest = cv2.dilate(smooth, np.ones((9, 9), np.uint8))
-    rows, columns = np.nonzero((smooth == highest) & (smooth > LEAST_PEAK))
+    rows, columns = np.nonzero((smooth == highest) & (smooth > least))
     moves = np.stack([columns - middle_column, rows - middle_row], axis=1).astype(np.float64)
     onward = (moves[:, 1] > 0) | (
         (moves[:, 1] == 0) & (moves[:, 0] > 0)
     )  # of every move and its opposite one
-    far = np.hypot(moves[:, 0], moves[:, 1]) >= LEAST_STEP_PX
+    far = np.hypot(moves[:, 0], moves[:, 1]) >= least_px
     chosen = np.flatnonzero(onward & far)
     order = chosen[np.argsort(-smooth[rows[chosen], columns[chosen]], kind="stable")]
     return moves[order[:MOST_PEAKS]]
 
 
-def _spans(first: Vectors, second: Vectors) -> bool:
+def spans(first: Vectors, second: Vectors, least_px: float = LEAST_STEP_PX) -> bool:
+    """Whether two vectors are far enough from being one. least_px: how far copies are apart at least."""
     area = abs(first[0] * second[1] - first[1] * second[0])
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return bool(area >= LEAST_STEP_PX**2 and area >= LEAST_SINE * lengths)
+    return bool(area >= least_px**2 and area >= LEAST_SINE * lengths)
 
 
-def _reduce(first: Vectors, second: Vectors) -> Lattice:
+def reduce_vectors(first: Vectors, second: Vectors) -> Lattice:
     """The shortest two vectors that span the same lattice (Lagrange's reduction)."""
     while True:
         if first @ first > second @ second:
@@ -197,7 +203,7 @@ def _reduce(first: Vectors, second: Vectors) -> Lattice:
         second = second - multiple * first
 
 
-def _list_moves(lattice: Lattice, shape: tuple[int, ...]) -> tuple[Vectors, Vectors]:
+def list_moves(lattice: Lattice, shape: tuple[int, ...]) -> tuple[Vectors, Vectors]:
     """((n, 2) multiples, (n, 2) moves) of a lattice that leave enough overlap, one of each pair of opposites.
 
     shape: of the correlation.
@@ -224,14 +230,17 @@ def _rise_above_usual(correlation: FloatArray, usual: FloatArray, moves: Vectors
     return float((correlation[rows, columns] - np.maximum(usual[rows, columns], 0)).mean())
 
 
-def _fit_lattice(correlation: FloatArray, lattice: Lattice) -> Lattice | None:
-    """The vectors that fit all peaks near a lattice's moves, to fractions of a pixel; None for too few."""
+def fit_lattice(correlation: FloatArray, lattice: Lattice, least: float = LEAST_PEAK) -> Lattice | None:
+    """The vectors that fit all peaks near a lattice's moves, to fractions of a pixel; None for too few.
+
+    least: of a correlation that counts.
+    """
     for _ in range(3):
-        multiples, moves = _list_moves(lattice, correlation.shape)
+        multiples, moves = list_moves(lattice, correlation.shape)
         found = [
             (multiple, *peak)
             for multiple, move in zip(multiples, moves, strict=True)
-            if (peak := _peak_near(correlation, move)) is not None
+            if (peak := _peak_near(correlation, move, least)) is not None
         ]
         if len(found) < 2:
             return None
@@ -242,17 +251,17 @@ def _fit_lattice(correlation: FloatArray, lattice: Lattice) -> Lattice | None:
         targets = np.array([move for _, move, _ in found])
         vectors = np.linalg.lstsq(steps * weight, targets * weight, rcond=None)[0]
         lattice = Lattice(vectors[0], vectors[1])
-        if not _spans(lattice.first, lattice.second):
+        if not spans(lattice.first, lattice.second):
             return None
     return lattice
 
 
-def _peak_near(correlation: FloatArray, move: Vectors) -> tuple[Vectors, float] | None:
+def _peak_near(correlation: FloatArray, move: Vectors, least: float) -> tuple[Vectors, float] | None:
     """(move, correlation) of the highest place within three pixels of a move, by parabolas."""
     middle = np.array([correlation.shape[1] // 2, correlation.shape[0] // 2])
     column, row = (int(x) for x in np.round(move).astype(int) + middle)
     window = correlation[row - 3 : row + 4, column - 3 : column + 4]
-    if window.shape != (7, 7) or window.max() < LEAST_PEAK:
+    if window.shape != (7, 7) or window.max() < least:
         return None
     down, across = np.unravel_index(int(window.argmax()), window.shape)
     row, column = row - 3 + int(down), column - 3 + int(across)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cleanplate.detect.lattice import SEARCH_PX, complete_pattern
+from cleanplate.detect.lattice import complete_pattern
 from cleanplate.detect.looks import (
     FIRST_LOOK,
     LOOKS,
@@ -26,6 +26,7 @@ from cleanplate.detect.looks import (
 )
 from cleanplate.detect.mask import GROUPING_BYTES, STRONG, WEAK, detect_from_probability
 from cleanplate.detect.recall import Recall
+from cleanplate.detect.repeats import SEARCH_PX, complete_repeats
 from cleanplate.device.meter import call_alike
 from cleanplate.images.tensor import Layers, fetch_batch, resize, stage_batch
 from cleanplate.models.request import Attempt, Request, run_alone
@@ -212,6 +213,8 @@ class NetworkDetector:
 
     def _conclude(self, photo: Photo, probability: FloatArray) -> Detection:
         whole = complete_pattern(probability)
+        if whole is probability:
+            whole = complete_repeats(photo.rgb_u8, probability)
         at_native_size = resize(np.ascontiguousarray(whole), photo.height, photo.width)
         found = detect_from_probability(
             np.asarray(at_native_size, np.float32), strong=self.strong, weak=self.weak
