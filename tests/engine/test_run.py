@@ -476,6 +476,18 @@ def test_the_advised_threshold_really_repairs(tmp_path):
     assert advice in repair(photos, tmp_path / "out").notes
 
 
+def test_a_mark_that_was_given_and_shows_nowhere_is_told(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (64, 48), (90, 120, 90)).save(tmp_path / "in" / "plain.png")
+    mark = tmp_path / "logo.png"
+    Image.new("RGBA", (20, 10), (255, 255, 255, 120)).save(mark)
+    for _ in range(2):  # also when all of them were finished before
+        notes = repair(tmp_path / "in", tmp_path / "out", mark=(str(mark),)).notes
+        assert [note for note in notes if note.startswith(f"the photograph does not show {mark}, which is")]
+    notes = repair(draw_folder(tmp_path / "marked", 4), tmp_path / "all", mark=(str(mark),)).notes
+    assert not [note for note in notes if "logo.png" in note]
+
+
 def test_what_the_journal_says_of_a_photograph_comes_back(tmp_path):
     photos = draw_folder(tmp_path / "in", 4)
     first = repair(photos, tmp_path / "out")

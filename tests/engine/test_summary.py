@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cleanplate.engine.counters import Counters, StageSeconds
 from cleanplate.engine.events import Cleaned, Paused, PhotoFinished, RunStarted, Warned
-from cleanplate.engine.summary import RunSummary, Usage, advise, largest_threshold
+from cleanplate.engine.summary import RunSummary, Usage, advise, advise_on_marks, largest_threshold
 from cleanplate.structures import Outcome, Verdict
 
 
@@ -91,3 +91,14 @@ def test_a_kept_photographs_seconds_read_like_a_dict():
     with pytest.raises(KeyError, match="detect"):
         kept["detect"]
     assert StageSeconds({"read": 1.0, "write": 1.0})._stages is kept._stages
+
+
+def test_marks_that_were_given_and_show_nowhere_are_told():
+    clean = [outcome(name, Verdict.CLEAN) for name in ("a", "b")]
+    failed = outcome("c", Verdict.FAILED)
+    (sentence,) = advise_on_marks([*clean, failed], ["logo.png", "date.png"])
+    assert sentence.startswith("none of the 2 photographs shows logo.png or date.png, which is looked for at")
+    assert advise_on_marks(clean, []) == []
+    assert advise_on_marks([*clean, outcome("d", Verdict.REPAIRED)], ["logo.png"]) == []
+    assert advise_on_marks([*clean, outcome("d", share=0.001)], ["logo.png"]) == []
+    assert advise_on_marks([failed], ["logo.png"]) == []

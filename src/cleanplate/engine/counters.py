@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
 from cleanplate.engine.events import Cleaned, Event, Paused, PhotoFinished, RunStarted, Warned
-from cleanplate.engine.summary import RunSummary, Usage, advise
+from cleanplate.engine.summary import RunSummary, Usage, advise, advise_on_marks
 from cleanplate.structures import Outcome
 
 
@@ -86,13 +86,20 @@ class Counters:
             self._seconds[stage] += time.perf_counter() - began
 
     def summarise(
-        self, *, finished_before: tuple[Outcome, ...], interrupted: bool, usage: Usage
+        self,
+        *,
+        finished_before: tuple[Outcome, ...],
+        interrupted: bool,
+        usage: Usage,
+        marks: Sequence[str] = (),
     ) -> RunSummary:
-        """What the events so far come to."""
+        """What the events so far come to. marks: files of marks that were to be taken off."""
         now = time.monotonic()
         outcomes = tuple(sorted(self._outcomes, key=lambda outcome: outcome.relative))
         remaining = max(0, self._total - len(outcomes))
         notes = [*dict.fromkeys(self._warnings), *advise([*outcomes, *finished_before])]
+        if not interrupted:
+            notes += advise_on_marks([*outcomes, *finished_before], marks)
         if interrupted and remaining:
             one = remaining == 1
             what = "1 photograph was" if one else f"{remaining} photographs were"

@@ -104,7 +104,10 @@ def repair_folder(
             finished_before = run.find_nothing()
         usage.stop()
         summary = counters.summarise(
-            finished_before=finished_before, interrupted=run.stop.requested, usage=usage.read()
+            finished_before=finished_before,
+            interrupted=run.stop.requested,
+            usage=usage.read(),
+            marks=settings.mark,
         )
         summary = replace(summary, output=None if settings.dry_run else run.workspace.output)
         events.emit(RunFinished(summary=summary))

@@ -152,6 +152,27 @@ def advise(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
+def advise_on_marks(outcomes: Sequence[Outcome], marks: Sequence[Path | str]) -> list[str]:
+    """A sentence where marks were given and nothing was on any photograph. marks: their files.
+
+    >>> from pathlib import Path
+    >>> plain = Outcome(source=Path("a.jpg"), relative="a.jpg", verdict=Verdict.CLEAN)
+    >>> advise_on_marks([plain], ["logo.png"])[0].partition(";")[0]
+    'the photograph does not show logo.png, which is looked for at half to twice its own size'
+    """
+    looked_at = [outcome for outcome in outcomes if outcome.verdict is not Verdict.FAILED]
+    if not marks or not looked_at or any(outcome.verdict is not Verdict.CLEAN for outcome in looked_at):
+        return []
+    who = "the photograph does not show"
+    if len(looked_at) > 1:
+        who = f"none of the {len(looked_at)} photographs shows"
+    names = " or ".join(str(mark) for mark in marks)
+    return [
+        f"{who} {names}, which is looked for at half to twice its own size; scale the file to the size that "
+        "the mark has on them, or work it out with 'cleanplate extract-mark'"
+    ]
+
+
 def largest_threshold(share: float) -> str:
     """A threshold with one digit that a mark covering `share` of its photograph, in [0, 1), reaches.
 
