@@ -8,7 +8,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from cleanplate.detect.repeats import complete_repeats, find_repeats, is_suspected_widely
+from cleanplate.detect.repeats import complete_repeats, draw_repeated, find_repeats, is_suspected_widely
 from cleanplate.marks import PlacedMark, composite, draw
 from cleanplate.metrics import MaskTally
 from cleanplate.structures import FloatArray
@@ -39,17 +39,27 @@ def as_floats(photo_u8: NDArray[np.uint8]) -> FloatArray:
 
 @pytest.mark.parametrize("degrees", [0.0, 25.0])
 def test_the_lattice_of_a_faint_mark_is_exact(degrees: float) -> None:
-    lattice = find_repeats(as_floats(mark_all_over(degrees)[0]))
-    assert lattice is not None
+    marked, truth = mark_all_over(degrees)
+    lattice, *_ = find_repeats(as_floats(marked), np.zeros_like(truth))
     lengths = [float(np.linalg.norm(vector)) for vector in (lattice.first, lattice.second)]
     assert lengths == pytest.approx(sorted(STEP), abs=0.5)
+
+
+def test_what_is_suspected_tells_of_the_lattice_too() -> None:
+    clean = as_floats(np.ascontiguousarray(skimage.data.coffee()))
+    _, truth = mark_all_over(25.0)
+    lattice, *_ = find_repeats(clean, 0.3 * truth)
+    lengths = [float(np.linalg.norm(vector)) for vector in (lattice.first, lattice.second)]
+    assert lengths == pytest.approx(sorted(STEP), abs=0.5)
+    assert draw_repeated(clean, lattice) is None  # there is no outline
 
 
 @pytest.mark.parametrize("name", ["coffee", "brick", "grass", "gravel", "astronaut", "text"])
 def test_scenes_and_textures_have_none(name: str) -> None:
     photo = getattr(skimage.data, name)()
     photo = np.dstack([photo] * 3) if photo.ndim == 2 else photo[..., :3]
-    assert find_repeats(as_floats(np.ascontiguousarray(photo))) is None
+    nothing = np.zeros(photo.shape[:2], np.float32)
+    assert find_repeats(as_floats(np.ascontiguousarray(photo)), nothing) == []
 
 
 @pytest.mark.parametrize("enlarged", [1, 2])

@@ -43,10 +43,10 @@ USUAL_PX, LEAST_SPREAD = 41, 0.0008
 #: A move is looked at where it stands out so far, in standard deviations of what is usual round it; and how
 #: far copies are apart at least.
 LEAST_PEAK, LEAST_STEP_PX = 2.5, 24.0
-#: How far half of a lattice's moves stand out at least, and times the root of their number. Source: with
-#: these 52 of those 72 are found, and none of 265 marked otherwise or not at all; of 900 training photographs
-#: without a mark one, before a finder was asked.
-LEAST_MEDIAN, LEAST_TOGETHER, FEWEST_MOVES = 2.9, 12.0, 4
+#: How far half of a lattice's moves stand out at least, and times the root of their number. Source: by
+#: outlines alone 52 of those 72 reach 2.9 and 12, none of 265 marked otherwise or not at all, and one of 900
+#: training photographs without a mark; where a finder suspects as much as above, less is enough.
+LEAST_MEDIAN, LEAST_TOGETHER, FEWEST_MOVES = 2.5, 9.5, 4
 #: A copy of which so much is on the photograph takes part; and how many are needed at a place.
 LEAST_INSIDE, FEWEST_COPIES = 0.1, 4
 #: How probable the mark is where its copies show it.
@@ -69,11 +69,12 @@ def complete_repeats(rgb_u8: NDArray[np.uint8], probability: FloatArray) -> Floa
         return probability
     small = shrink(rgb_u8, min(1.0, SEARCH_PX / max(rgb_u8.shape[:2])))
     picture = small.astype(np.float32) / np.float32(255)
-    lattice = find_repeats(picture)
-    told = None if lattice is None else draw_repeated(picture, lattice)
-    if told is None:
-        return probability
-    return np.maximum(probability, np.asarray(resize(told, *probability.shape), np.float32))
+    suspected = np.asarray(resize(probability, *picture.shape[:2]), np.float32)
+    for lattice in find_repeats(picture, suspected):
+        told = draw_repeated(picture, lattice)
+        if told is not None:
+            return np.maximum(probability, np.asarray(resize(told, *probability.shape), np.float32))
+    return probability
 
 
 def is_suspected_widely(probability: FloatArray) -> bool:
@@ -88,10 +89,23 @@ def is_suspected_widely(probability: FloatArray) -> bool:
     return int((parts[np.ix_(rows, columns)] > SUSPECTED).sum()) >= FEWEST_SUSPECTED
 
 
-def find_repeats(picture: FloatArray) -> Lattice | None:
-    """The lattice on which the outlines of an (h, w, 3) picture in [0, 1] repeat; None where they do not."""
-    field = draw_field(picture, MANNER)
-    standing = _stand_out(*_correlate(field))
+def find_repeats(picture: FloatArray, suspected: FloatArray) -> list[Lattice]:
+    """The lattices on which a picture may repeat, the likeliest first: by its outlines, by what a finder
+    suspects, and by both.
+
+    picture: (h, w, 3) in [0, 1]. suspected: (h, w) probabilities.
+    """
+    outlines = _stand_out(*_correlate(draw_field(picture, MANNER)))
+    told = _stand_out(*_correlate((suspected - suspected.mean())[..., None]))
+    found = [
+        _find_best(standing) for standing in (outlines, told, (outlines + told) / np.float32(np.sqrt(2)))
+    ]
+    ranked = sorted((best for best in found if best is not None), key=lambda best: -best[0])
+    return [lattice for _, lattice in ranked]
+
+
+def _find_best(standing: FloatArray) -> tuple[float, Lattice] | None:
+    """(how far a lattice's moves stand out together, the lattice) where they do so the most."""
     near = np.asarray(cv2.dilate(standing, np.ones((3, 3), np.uint8)), np.float32)
     best: tuple[float, Lattice] | None = None
     seen: set[tuple[int, ...]] = set()
@@ -106,7 +120,8 @@ def find_repeats(picture: FloatArray) -> Lattice | None:
         median, count = _rate(near, lattice)
         if median > LEAST_MEDIAN and median * count**0.5 > max(LEAST_TOGETHER, best[0] if best else 0):
             best = (median * count**0.5, lattice)
-    return None if best is None else fit_lattice(standing, best[1], LEAST_MEDIAN)
+    fitted = None if best is None else fit_lattice(standing, best[1], LEAST_MEDIAN)
+    return None if best is None or fitted is None else (best[0], fitted)
 
 
 def _rate(near: FloatArray, lattice: Lattice) -> tuple[float, int]:
