@@ -213,7 +213,7 @@ class NetworkDetector:
 
     def _conclude(self, photo: Photo, probability: FloatArray) -> Detection:
         whole = complete_pattern(probability)
-        if whole is probability:
+        if whole is probability and not photo.glance:
             whole = complete_repeats(photo.rgb_u8, probability)
         at_native_size = resize(np.ascontiguousarray(whole), photo.height, photo.width)
         found = detect_from_probability(
