@@ -80,8 +80,10 @@ def complete_repeats(rgb_u8: NDArray[np.uint8], probability: FloatArray) -> Floa
 def is_suspected_widely(probability: FloatArray) -> bool:
     """Whether a finder suspects something all over a photograph.
 
-    >>> is_suspected_widely(np.full((12, 12), 0.2, np.float32)), is_suspected_widely(np.eye(2, 2))
-    (True, False)
+    >>> corner = np.zeros((60, 60), np.float32)
+    >>> corner[:10, :10] = 0.9
+    >>> is_suspected_widely(corner), is_suspected_widely(corner + 0.2)
+    (False, True)
     """
     height, width = probability.shape
     parts = np.asarray(cv2.dilate(probability, np.ones((-(-height // GRID), -(-width // GRID)), np.uint8)))
