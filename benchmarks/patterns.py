@@ -83,6 +83,8 @@ def main() -> None:
                 f"{photos[number].stem[:32]}, {sample.opacity:.2f}: {describe(scores[-1])} dB gained inside",
                 flush=True,
             )
+    if not scores:
+        raise SystemExit(f"{arguments.photos}: no photograph has an edge of {LEAST_PX} pixels or more")
     print(f"{len(scores)} tiled marks: {completed} completed, {by_outlines} told by outlines")
     for name, own in zip(("without", "with"), zip(*scores, strict=True), strict=True):
         repaired = np.mean([one.gained >= REPAIRED_DB for one in own])

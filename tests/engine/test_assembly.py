@@ -17,6 +17,8 @@ from cleanplate.models.nets.chooser import Chooser
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import Networks
+from cleanplate.pipeline.repair import MarkRepair
+from cleanplate.remove.iopaint import MOST_SILENT, IOPaintRemover
 from cleanplate.settings import RepairSettings
 
 from .simple import MagentaPipeline
@@ -42,6 +44,17 @@ def test_the_same_settings_get_the_same_pipeline(built):
     assert build_pipeline(RepairSettings(threshold=0.1, batch_size=2)) is first
     assert build_pipeline(RepairSettings(inpaint="opencv")) is not first
     assert built == ["threads", RepairSettings(), "threads", RepairSettings(inpaint="opencv")]
+
+
+def test_a_run_knows_nothing_of_a_program_that_hung_in_an_earlier_one(monkeypatch):
+    remover = IOPaintRemover(model="lama")
+    remover._course.silent = MOST_SILENT
+    hung = MarkRepair(detector=None, remover=remover)
+    monkeypatch.setattr(assembly, "_build", lambda *_: hung)
+    pipeline = build_pipeline(RepairSettings(inpaint="iopaint:lama"))
+    assert not pipeline.remover._course.is_given_up
+    assert pipeline.remover.fingerprint == remover.fingerprint
+    assert remover._course.is_given_up
 
 
 def test_a_checkpoint_that_was_trained_on_is_another_one(built, tmp_path):

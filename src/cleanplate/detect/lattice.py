@@ -145,32 +145,39 @@ def _choose_lattices(correlation: FloatArray, usual: FloatArray) -> list[Lattice
     """Of the lattices that two peaks span, those whose moves all correlate, the best by each density."""
     # Where peaks lie exactly is fitted later: two pixels off are no loss here.
     near = np.asarray(cv2.dilate(correlation, np.ones((5, 5), np.uint8)), np.float32)
-    rated: dict[tuple[int, ...], tuple[Lattice, float, int]] = {}
-    for first, second in combinations(find_peaks(correlation), 2):
-        if not spans(first, second):
-            continue
-        lattice = reduce_vectors(first, second)
-        key = tuple(round(float(x) / 2) for vector in (lattice.first, lattice.second) for x in vector)
-        if key in rated or not spans(lattice.first, lattice.second):
-            continue
+    rated: list[tuple[Lattice, float, int]] = []
+    for lattice in list_lattices(correlation):
         moves = list_moves(lattice, correlation.shape)[1]
         if len(moves) >= FEWEST_MOVES:
-            rated[key] = (lattice, _rise_above_usual(near, usual, moves), len(moves))
+            rated.append((lattice, _rise_above_usual(near, usual, moves), len(moves)))
     chosen = []
     for density in DENSITIES if rated else ():
-        best = max(rated.values(), key=lambda found: found[1] * found[2] ** density)
+        best = max(rated, key=lambda found: found[1] * found[2] ** density)
         if best[0] not in chosen:
             chosen.append(best[0])
     return chosen
 
 
-def find_peaks(
+def list_lattices(
     correlation: FloatArray, least: float = LEAST_PEAK, least_px: float = LEAST_STEP_PX
-) -> Vectors:
-    """(n, 2) moves, right and down, that correlate better than all round them, the best first.
+) -> Iterator[Lattice]:
+    """The lattices that two peaks of a correlation span, none twice (to two pixels).
 
-    least: of a correlation that counts. least_px: how far is moved.
+    least: of a correlation that counts. least_px: how far copies are apart at least.
     """
+    seen: set[tuple[int, ...]] = set()
+    for first, second in combinations(_find_peaks(correlation, least, least_px), 2):
+        if not _spans(first, second, least_px):
+            continue
+        lattice = _reduce(first, second)
+        key = tuple(round(float(x) / 2) for vector in (lattice.first, lattice.second) for x in vector)
+        if key not in seen and _spans(lattice.first, lattice.second, least_px):
+            seen.add(key)
+            yield lattice
+
+
+def _find_peaks(correlation: FloatArray, least: float, least_px: float) -> Vectors:
+    """(n, 2) moves, right and down, that correlate better than all round them, the best first."""
     middle_row, middle_column = (edge // 2 for edge in correlation.shape)
     smooth = cv2.GaussianBlur(correlation, (0, 0), 1)
     highest = cv2.dilate(smooth, np.ones((9, 9), np.uint8))
@@ -185,14 +192,13 @@ def find_peaks(
     return moves[order[:MOST_PEAKS]]
 
 
-def spans(first: Vectors, second: Vectors, least_px: float = LEAST_STEP_PX) -> bool:
-    """Whether two vectors are far enough from being one. least_px: how far copies are apart at least."""
+def _spans(first: Vectors, second: Vectors, least_px: float = LEAST_STEP_PX) -> bool:
     area = abs(first[0] * second[1] - first[1] * second[0])
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
     return bool(area >= least_px**2 and area >= LEAST_SINE * lengths)
 
 
-def reduce_vectors(first: Vectors, second: Vectors) -> Lattice:
+def _reduce(first: Vectors, second: Vectors) -> Lattice:
     """The shortest two vectors that span the same lattice (Lagrange's reduction)."""
     while True:
         if first @ first > second @ second:
@@ -251,7 +257,7 @@ def fit_lattice(correlation: FloatArray, lattice: Lattice, least: float = LEAST_
         targets = np.array([move for _, move, _ in found])
         vectors = np.linalg.lstsq(steps * weight, targets * weight, rcond=None)[0]
         lattice = Lattice(vectors[0], vectors[1])
-        if not spans(lattice.first, lattice.second):
+        if not _spans(lattice.first, lattice.second):
             return None
     return lattice
 

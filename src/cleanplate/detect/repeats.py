@@ -9,23 +9,13 @@ Arrays in, arrays out.
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.detect.consistent import cover_outline, extend_outline, find_outline, shrink
 from cleanplate.detect.copies import Copies
-from cleanplate.detect.lattice import (
-    LEAST_OVERLAP,
-    Lattice,
-    find_peaks,
-    fit_lattice,
-    list_moves,
-    reduce_vectors,
-    spans,
-)
+from cleanplate.detect.lattice import LEAST_OVERLAP, Lattice, fit_lattice, list_lattices, list_moves
 from cleanplate.detect.outlines import Manner, draw_field
 from cleanplate.images.tensor import resize
 from cleanplate.structures import BoolArray, FloatArray
@@ -110,15 +100,7 @@ def _find_best(standing: FloatArray) -> tuple[float, Lattice] | None:
     """(how far a lattice's moves stand out together, the lattice) where they do so the most."""
     near = np.asarray(cv2.dilate(standing, np.ones((3, 3), np.uint8)), np.float32)
     best: tuple[float, Lattice] | None = None
-    seen: set[tuple[int, ...]] = set()
-    for one, other in combinations(find_peaks(standing, LEAST_PEAK, LEAST_STEP_PX), 2):
-        if not spans(one, other, LEAST_STEP_PX):
-            continue
-        lattice = reduce_vectors(one, other)
-        key = tuple(round(float(x) / 2) for vector in (lattice.first, lattice.second) for x in vector)
-        if key in seen or not spans(lattice.first, lattice.second, LEAST_STEP_PX):
-            continue
-        seen.add(key)
+    for lattice in list_lattices(standing, LEAST_PEAK, LEAST_STEP_PX):
         median, count = _rate(near, lattice)
         if median > LEAST_MEDIAN and median * count**0.5 > max(LEAST_TOGETHER, best[0] if best else 0):
             best = (median * count**0.5, lattice)

@@ -43,9 +43,16 @@ def build_pipeline(settings: RepairSettings) -> Pipeline:
     # A mark that a survey found is put to the pipeline that it looked with: networks are loaded once.
     parts = (RepairSettings(**built_from | {"mark": ()}), tuple(map(_state_of, files)))
     if not settings.mark:
-        return _build(*parts)
+        return _renew(_build(*parts))
     marks = tuple(_state_of(Path(mark)) for mark in settings.mark)
-    return _build_with_marks(parts, RepairSettings(**built_from), marks)
+    return _renew(_build_with_marks(parts, RepairSettings(**built_from), marks))
+
+
+def _renew(pipeline: Pipeline) -> Pipeline:
+    # it imports torch, before which `_build` sets the threads
+    from cleanplate.pipeline.repair import forget_earlier
+
+    return forget_earlier(pipeline)
 
 
 @lru_cache(maxsize=2)

@@ -13,11 +13,13 @@ from cleanplate.detect.mask import join_detections, leave_out
 from cleanplate.errors import PhotoError, ProgramFailedError, RepairFailedError, TooLittleMemoryError
 from cleanplate.images.difference import find_differences
 from cleanplate.models.request import Attempt
+from cleanplate.pipeline.base import Pipeline
 from cleanplate.pipeline.crops import CropRule, iterate_crops
 from cleanplate.pipeline.known import KnownMarks, Taken, guess_noise
 from cleanplate.pipeline.pattern import TakenPattern, take_off_patterns
 from cleanplate.remove.base import Crop, Removal, Remover
 from cleanplate.remove.composite import paste
+from cleanplate.remove.iopaint import IOPaintRemover
 from cleanplate.settings import RepairSettings
 from cleanplate.structures import Box, Detection, Photo, Region, Repair, Rewritten, RgbArray, Verdict
 
@@ -262,3 +264,10 @@ def _name_error(photo: Photo, doing: str, error: Exception) -> Exception:
         )
     named.__cause__ = error
     return named
+
+
+def forget_earlier(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, its networks shared, for another run: what hung in an earlier one may be mended."""
+    if isinstance(pipeline, MarkRepair) and isinstance(pipeline.remover, IOPaintRemover):
+        return dataclasses.replace(pipeline, remover=dataclasses.replace(pipeline.remover))
+    return pipeline
