@@ -106,6 +106,19 @@ def test_photographs_of_one_name_in_folders_of_one_name_get_their_own_masks_back
         assert masks.find_file(source.path) == masks.path / named[source.relative]
 
 
+def test_no_two_masks_get_one_name_where_a_photograph_is_called_as_anothers_mask(tmp_path: Path) -> None:
+    names = ("photo.jpg", "photo.png", "photo.jpg.png", "photo.jpg.png.png", "other.jpg")
+    named = name_masks([Source(tmp_path / name, name, name) for name in names])
+    assert len({mask.casefold() for mask in named.values()}) == len(names)
+    assert named["other.jpg"] == "other.png"
+    masks = MaskFiles(tmp_path / "masks")
+    masks.path.mkdir()
+    for mask in named.values():
+        (masks.path / mask).touch()
+    for name in names:
+        assert masks.find_file(tmp_path / name) == masks.path / named[name]
+
+
 def test_a_photograph_with_a_long_name_gets_its_mask_back(photos: Path) -> None:
     long = photos / f"{'n' * 251}.png"
     (photos / "a.png").rename(long)

@@ -116,6 +116,45 @@ def test_whoever_reads_the_output_may_leave():
         assert process.stderr.read() == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_summary_that_cannot_be_printed_is_one_line_and_the_report_is_written(photos, tmp_path, words):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tests.cli.stand_in", "0", "repair", str(photos), "-o", str(out)]
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            [*command, "--report", *words],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert finished.returncode == 1
+    assert "the summary cannot be printed (No space left on device)" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert (out / "report.html").exists()
+
+
+def test_a_run_without_standard_output_does_its_work(photos, tmp_path):
+    command = f'"$0" -m tests.cli.stand_in 0 repair "{photos}" -o "{tmp_path / "out"}" >&-'
+    finished = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert (tmp_path / "out" / "large.png").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_log_file_that_cannot_be_written_is_told_once(photos, tmp_path, capsys):
+    words = ["repair", str(photos), "-o", str(tmp_path / "out"), "--log-file", "/dev/full"]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("/dev/full: the log file is incomplete (No space left on device)") == 1
+    assert "Traceback" not in captured.err
+    assert "repaired" in captured.out
+
+
 def test_a_missing_input_exits_with_2(tmp_path, capsys):
     assert main(["repair", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 2
     assert str(tmp_path / "none") in capsys.readouterr().err

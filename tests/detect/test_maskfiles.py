@@ -49,7 +49,9 @@ def test_a_mask_is_found_by_the_photographs_name(tmp_path: Path, name: str) -> N
     assert open_masks(str(tmp_path)).find(photo(Path("trip/b.jpg"))) is None
 
 
-@pytest.mark.parametrize(("kind", "value"), [(np.uint8, 1), (np.uint8, 7), (np.uint16, 1), (np.uint16, 255)])
+@pytest.mark.parametrize(
+    ("kind", "value"), [(np.uint8, 1), (np.uint8, 7), (np.uint8, 100), (np.uint16, 1), (np.uint16, 255)]
+)
 def test_a_mask_of_0_and_1_marks_what_is_1(tmp_path: Path, kind: type, value: int) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), drawn().astype(kind) * kind(value))
     given = open_masks(str(tmp_path)).find(photo())
@@ -60,7 +62,13 @@ def test_a_mask_of_0_and_1_marks_what_is_1(tmp_path: Path, kind: type, value: in
 
 def test_a_mask_of_several_dark_values_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), (np.arange(HEIGHT * WIDTH) % 5).astype(np.uint8).reshape(HEIGHT, -1))
-    with pytest.raises(RepairFailedError, match="nearly black throughout"):
+    with pytest.raises(RepairFailedError, match="dark throughout"):
+        find(tmp_path)
+
+
+def test_a_dark_jpeg_mask_is_refused_and_not_taken_for_empty(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), u8(drawn()) // 2 - 20 * drawn(), [cv2.IMWRITE_JPEG_QUALITY, 70])
+    with pytest.raises(RepairFailedError, match="dark throughout"):
         find(tmp_path)
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cleanplate.engine import pieces
-from cleanplate.engine.events import Event, MarkShared, RunStarted, SurveyFinished, SurveyStarted
+from cleanplate.engine.events import Event, MarkShared, RunStarted, SurveyFinished, SurveyStarted, Warned
 from cleanplate.engine.groups import SharedMarks
 from cleanplate.engine.run import repair_folder
 from cleanplate.engine.sharedmark import MARK_FILE, RECORD_FILE, MarkKeeper, Surveyed
@@ -189,6 +189,14 @@ def test_require_wants_photographs_enough_of_a_dry_run_too(tmp_path: Path) -> No
     settings = dataclasses.replace(SETTINGS, shared_mark="require", dry_run=True)
     with pytest.raises(UsageError, match="there are 3"):
         repair_folder(tmp_path / "in", tmp_path / "out", settings)
+
+
+def test_a_dry_run_says_that_it_looks_for_no_mark_that_is_required(tmp_path: Path) -> None:
+    write_folder(tmp_path / "in", 7, mark=None)
+    settings = dataclasses.replace(SETTINGS, shared_mark="require", dry_run=True)
+    told: list[Any] = []
+    repair_folder(tmp_path / "in", tmp_path / "out", settings, subscribers=[told.append])
+    assert any(isinstance(event, Warned) and "dry run" in event.message for event in told)
 
 
 def test_a_few_photographs_done_again_have_the_kept_mark(repaired: Any, tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ def test_sixteen_bits_and_grey_keep_their_kind():
     assert grey.verdict is Verdict.CLEAN
 
 
+def test_sixteen_bits_may_have_their_high_byte_first():
+    deep = np.full((20, 30, 3), 40_000, ">u2")
+    result = repair(deep, pipeline=MagentaPipeline())
+    assert np.array_equal(result.rgb, deep)
+
+
 def test_a_turned_picture_is_looked_at_upright(array, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,7 +1,5 @@
 """The folder of triples: what is written is read back, and what is wrong is named."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -103,7 +101,8 @@ def test_a_damaged_part_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[1]", json.dumps({"opacity": "much"}), json.dumps({"jpeg_quality": []})]
+    "content",
+    ["{", "[1]", '{"opacity": "much"}', '{"opacity": NaN}', '{"opacity": 1.5}', '{"jpeg_quality": []}'],
 )
 def test_json_that_does_not_say_what_it_should_is_named(tmp_path, content):
     files = write_triple(tmp_path, "one", draw_sample())

@@ -29,6 +29,17 @@ def test_smooth_pictures_with_a_few_edges_fit_a_smaller_scale_than_texture() -> 
     assert both[0] < 0.7 * both[1]
 
 
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_a_flat_picture_says_nothing(level: float) -> None:
+    assert measure_fit(np.full((160, 200), level, np.float32), make_mask()) is None
+
+
+def test_a_picture_that_is_flat_round_the_mask_says_nothing() -> None:
+    picture = np.full((160, 200), 0.5, np.float32)
+    picture[:8] = np.random.default_rng(2).random((8, 200))
+    assert measure_fit(picture, make_mask()) is None
+
+
 def test_what_lies_under_the_mask_does_not_count() -> None:
     rng = np.random.default_rng(1)
     picture = rng.normal(0.5, 0.1, (160, 200)).astype(np.float32)

@@ -34,6 +34,16 @@ def test_nothing_known_gives_grey_and_nothing_masked_gives_the_picture() -> None
     assert fill_with_telea(picture, nowhere) is picture
 
 
+@pytest.mark.parametrize("shape", [(1, 300), (40, 600), (600, 40), (7, 90)])
+def test_a_hole_across_a_narrow_picture_is_spanned(shape: tuple[int, int]) -> None:
+    rgb = np.full((*shape, 3), (0.5, 0.1, 0.2), np.float32)
+    mask = np.zeros(shape, bool)
+    middle = tuple(slice(edge // 4, -(edge // 4)) if edge == max(shape) else slice(None) for edge in shape)
+    mask[middle] = True
+    hidden = np.where(mask[..., None], np.float32(1), rgb)
+    assert np.allclose(fill_with_membrane(hidden, mask), rgb, atol=1e-4)
+
+
 def test_expected_error_grows_with_distance_and_texture() -> None:
     rng = np.random.default_rng(0)
     picture = np.full((80, 160, 3), 0.5, np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from cleanplate.remove.base import Crop, Removal
 from cleanplate.remove.candidates import Prediction
 from cleanplate.remove.choose import fill_crop
-from cleanplate.remove.rest import fill_what_is_left
+from cleanplate.remove.rest import fill_what_is_left, keep_to_mask
 from cleanplate.structures import Box, Method, Region
 
 
@@ -51,6 +51,20 @@ def test_an_empty_mask_changes_nothing() -> None:
     empty = Crop(crop.rgb, crop.probability, np.zeros_like(crop.mask), crop.box, given=True)
     removal = Removal(crop.rgb, empty.mask, ())
     assert fill_what_is_left(empty, removal) is removal
+
+
+def test_nothing_off_a_given_mask_is_rewritten() -> None:
+    crop = make_crop()
+    wide = np.zeros_like(crop.mask)
+    wide[3:12, 3:12] = True
+    rgb = np.where(wide[..., None], np.float32(0.5), crop.rgb)
+    kept = keep_to_mask(crop, Removal(rgb, wide, (), wide))
+    assert np.array_equal(kept.changed, wide & crop.mask)
+    assert kept.filled is not None
+    assert np.array_equal(kept.filled, wide & crop.mask)
+    assert np.array_equal(kept.rgb[~crop.mask], crop.rgb[~crop.mask])
+    assert np.allclose(kept.rgb[5:10, 5:10], 0.5)
+    assert keep_to_mask(crop, kept) is kept
 
 
 def test_a_given_mask_is_filled_as_it_is() -> None:

@@ -1,5 +1,7 @@
 """The small pictures: what they show, that they are made once, and within bounds."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -176,6 +178,13 @@ def test_the_piece_of_what_came_in_is_made_anew_where_the_marks_lie_elsewhere(tm
     assert shown[0] < 10
     assert shown[1] > 100
     assert len(list(previews.folder.glob("*.detail.jpg"))) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(FileNotFoundError):
+        is_showable(tmp_path / "pipe.jpg")
 
 
 def test_an_unreadable_result_has_no_preview(tmp_path):

@@ -26,11 +26,11 @@ def call(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read the output (head, a pager) has gone
-        _forget_output()
+        forget_output()
         return EXIT_SOME_FAILED
 
 
-def _forget_output() -> None:
+def forget_output() -> None:
     """Send what is still to be written nowhere, so that closing the output fails no more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -212,10 +212,37 @@ def follow(watching: Watching) -> Iterator[list[Subscriber]]:
         yield subscribers
 
 
+class _LogFile(logging.FileHandler):
+    """A log that tells once, on standard error, that it cannot be written to its end, and ends no run."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """A line could not be written."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            why = error.strerror or error
+            print(
+                f"cleanplate: warning: {self.baseFilename}: the log file is incomplete ({why}); "
+                "make room or give another path",
+                file=sys.stderr,
+            )
+
+    def close(self) -> None:
+        """Close the file, whatever becomes of its last lines."""
+        try:
+            super().close()
+        except OSError:
+            self.handleError(logging.makeLogRecord({}))
+
+
 @contextmanager
 def _log_to(path: Path) -> Iterator[Subscriber]:
     try:
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as exc:
         raise UsageError(
             f"{path}: the log file cannot be written ({exc.strerror}); give another path"

@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.cli.exits import EXIT_DONE, EXIT_SOME_FAILED, complain
+from cleanplate.cli.exits import EXIT_DONE, EXIT_SOME_FAILED, complain, forget_output
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import Watching, add_options, read_settings, read_watching
 from cleanplate.errors import CleanplateError
 from cleanplate.settings import RepairSettings
 
 if TYPE_CHECKING:
+    from cleanplate.cli.progress import Heard
     from cleanplate.engine.summary import RunSummary
 
 
@@ -40,9 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
 def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watching: Watching) -> int:
     """Repair photographs, show how it goes and print what it came to; returns the exit code."""
     show_any_name()
-    from rich.console import Console
-
-    from cleanplate.cli.closing import format_json, print_summary
     from cleanplate.cli.live import open_live
     from cleanplate.cli.progress import Heard, follow
     from cleanplate.engine.run import repair_folder
@@ -63,17 +61,38 @@ def repair(inputs: Sequence[Path], output: Path, settings: RepairSettings, watch
                 stop=stop,
                 hold=None if page is None else page.hold,
             )
-        if watching.json:
-            print(format_json(summary), flush=True)
-        elif not watching.quiet:
-            same_screen = sys.stdout.isatty() and sys.stderr.isatty()
-            print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
-        exit_code = summary.exit_code
+        exit_code = max(summary.exit_code, _show(output, summary, watching, heard))
         if watching.report:
             exit_code = max(exit_code, _write_report(output, settings, watching, summary))
         if page is not None and not summary.interrupted:
             page.stay(say)
     return exit_code
+
+
+def _show(output: Path, summary: RunSummary, watching: Watching, heard: Heard) -> int:
+    """Print what the run came to, where somebody is to see it; an exit code.
+
+    An output that takes no more (a full disk) ends neither the run nor the report.
+    """
+    from rich.console import Console
+
+    from cleanplate.cli.closing import format_json, print_summary
+
+    try:
+        if watching.json:
+            print(format_json(summary), flush=True)
+        elif not watching.quiet:
+            same_screen = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+            print_summary(summary, Console(), leave_out=heard.warnings if same_screen else ())
+    except BrokenPipeError:  # whoever read it has gone
+        forget_output()
+        return EXIT_SOME_FAILED
+    except OSError as error:
+        forget_output()
+        why = error.strerror or error
+        said = f"the summary cannot be printed ({why}); 'cleanplate report {output}' shows what was done"
+        return complain(CleanplateError(said), EXIT_SOME_FAILED)
+    return EXIT_DONE
 
 
 def _write_report(output: Path, settings: RepairSettings, watching: Watching, summary: RunSummary) -> int:

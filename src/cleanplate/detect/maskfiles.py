@@ -23,6 +23,8 @@ MOST_FOLDERS = 4
 #: A mask's values between these are neither black nor white; at most this part of it may be.
 GREY = (32, 224)
 MOST_GREY = 0.25
+#: A mask is marked where it is brighter than this.
+MARKED_FROM = 127
 #: A mask that is wider or narrower than its photograph by more than this does not belong to it.
 MOST_STRETCH = 0.02
 #: EXIF's orientations that turn by a quarter: width and height change places.
@@ -202,16 +204,17 @@ def _to_u8(values: NDArray[Any]) -> NDArray[np.uint8]:
 def _stretch(plane: NDArray[Any]) -> tuple[NDArray[np.uint8], list[str]]:
     """(H, W) uint8 and notes: a mask of 0 and 1, as programs number what is marked, is black and white too.
 
-    Raises ValueError where several values are all nearly black: which of them are marked is not known.
+    So is one of 0 and any other dark value. Raises ValueError where several values are all dark: which of
+    them are marked is not known.
 
     >>> _stretch(np.array([[0, 1]], np.uint8))
     (array([[  0, 255]], dtype=uint8), ['its mask holds 0 and 1, of which 1 was taken for marked'])
     """
     shown, values = _to_u8(plane), np.unique(plane)
-    if shown.max(initial=0) > GREY[0] or values[-1:].sum() == 0:
+    if shown.max(initial=0) > MARKED_FROM or values[-1:].sum() == 0:
         return shown, []
     if len(values) > 2 or values[0] != 0:
-        raise ValueError(f"is nearly black throughout ({values[-1]} at its brightest)")
+        raise ValueError(f"is dark throughout ({values[-1]} at its brightest)")
     marked = np.where(plane > 0, 255, 0).astype(np.uint8)
     return marked, [f"its mask holds 0 and {values[-1]}, of which {values[-1]} was taken for marked"]
 
@@ -221,7 +224,7 @@ def _turn(plane: NDArray[np.uint8]) -> tuple[BoolArray, list[str]]:
     grey = float(((plane > GREY[0]) & (plane < GREY[1])).mean())
     if grey > MOST_GREY:
         raise ValueError(f"is not black and white ({grey:.0%} of it is grey)")
-    mask = plane > 127
+    mask = plane > MARKED_FROM
     rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     if mask.mean() > 0.5 and rim.mean() > 0.5 and not mask.all():
         return ~mask, ["its mask was white round the mark and was taken the other way round"]

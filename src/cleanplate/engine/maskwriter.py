@@ -92,7 +92,12 @@ def name_masks(sources: Sequence[Source]) -> dict[str, str]:
     """
     names = [source.relative for source in sources]
     stems = Counter(_stem(name).casefold() for name in names)
-    plain = {name: f"{name if stems[_stem(name).casefold()] > 1 else _stem(name)}.png" for name in names}
+    whole = more = {name for name in names if stems[_stem(name).casefold()] > 1}
+    while more:  # of a.jpg, a.png and a.jpg.png the last has as its stem what the first is called
+        taken = {name.casefold() for name in whole}
+        more = {name for name in names if name not in whole and _stem(name).casefold() in taken}
+        whole = whole | more
+    plain = {name: f"{name if name in whole else _stem(name)}.png" for name in names}
     named = dict(plain)
     for depth in range(1, MOST_FOLDERS + 1):  # two folders of one name: more of their paths tells them apart
         counts = Counter(named.values())

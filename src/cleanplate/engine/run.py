@@ -34,7 +34,7 @@ from cleanplate.engine.policy import choose_policy, choose_queue_bytes
 from cleanplate.engine.profile import StageReport
 from cleanplate.engine.recorder import RunRecorder
 from cleanplate.engine.schedule import Overlap, work_plainly
-from cleanplate.engine.sharedmark import NOT_LOOKED_FOR, MarkKeeper, say_none
+from cleanplate.engine.sharedmark import NOT_ASKED_FOR, NOT_LOOKED_FOR, MarkKeeper, say_none
 from cleanplate.engine.shares import MemoryShares
 from cleanplate.engine.stop import StopRequest
 from cleanplate.engine.summary import RunSummary
@@ -205,6 +205,8 @@ class _Run:
         if told is None:
             if required and not keeper.is_worth_while:
                 raise UsageError(say_none(len(found.sources)))
+            if required and self.settings.dry_run:
+                self.events.emit(Warned(message=NOT_ASKED_FOR))
             if not self.settings.surveys or self.settings.dry_run or not keeper.is_worth_while:
                 return self, None
             looking = replace(self, settings=replace(self.settings, dry_run=True))

@@ -189,7 +189,10 @@ def _name_state(path: Path) -> str:
     return hashlib.sha256(os.fsencode(told)).hexdigest()[:12]
 
 
-#: Why no shared mark is looked for where one is required.
+#: Why no shared mark is looked for where one is required: in a dry run, and at all.
+NOT_ASKED_FOR = (
+    "a dry run looks for no shared mark: whether the photographs share one, as required, the run itself tells"
+)
 NOT_LOOKED_FOR = (
     "--shared-mark require cannot be met: no shared mark is looked for where --mark, --masks, --box or "
     "--anchor tells what to remove, nor where --inpaint fills every mark; leave one of them out"

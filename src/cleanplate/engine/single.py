@@ -107,6 +107,8 @@ def _open(image: object, settings: RepairSettings) -> tuple[Photo, NDArray[Any] 
 
 
 def _from_array(array: NDArray[Any]) -> tuple[Photo, NDArray[Any] | None]:
+    if array.dtype.newbyteorder("=") == np.uint16:
+        array = array.astype(np.uint16, copy=False)
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] not in (3, 4) or array.dtype not in (np.uint8, np.uint16):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -255,6 +256,8 @@ def explain(error: Exception) -> tuple[str, str]:
         return cause, remedy
     if isinstance(error, MemoryError):
         return "memory ran out", "close other programs, or give a smaller --batch-size or --memory-limit"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return "its result's name is too long", "shorten the photograph's name, or its folders'"
     if isinstance(error, OSError):
         return f"a file operation failed ({error.strerror or error})", "check space and permissions"
     first_line = (str(error).strip().splitlines() or ["no message"])[0]

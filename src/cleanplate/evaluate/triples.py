@@ -171,9 +171,12 @@ def _read_about(path: Path, opacity: FloatArray) -> About:
     kind = UNKNOWN_KIND if inside.any() else CLEAN_KIND
     try:
         given = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        told = float(given.get("opacity", measured))
+        if not 0 <= told <= 1:
+            raise ValueError(f"its opacity is {told}, which is not from 0 to 1")
         return About(
             kind=str(given.get("kind", kind)) if inside.any() else CLEAN_KIND,
-            opacity=float(given.get("opacity", measured)) if inside.any() else 0.0,
+            opacity=told if inside.any() else 0.0,
             jpeg_quality=None if given.get("jpeg_quality") is None else int(given["jpeg_quality"]),
         )
     except (ValueError, TypeError, AttributeError) as exc:

@@ -108,7 +108,7 @@ def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
     """The scale with which a t fits the gradients of a photograph, by what `measure_scale` takes for them.
 
     light: (h, w) in [0, 1]. They are asked where they are known, beside the mask, as if the mask lay there:
-    moved by MOVED_PX. None where that leaves too few of them.
+    moved by MOVED_PX. None where that leaves too few of them, or all of it is flat.
     """
     squares = []
     for moved in itertools.product((MOVED_PX, -MOVED_PX), repeat=2):
@@ -118,9 +118,9 @@ def measure_fit(light: FloatArray, mask: BoolArray) -> float | None:
             asked = _pick(held, shift, 0) & _pick(held, shift, 1)
             rise = (_pick(light, shift, 0) - _pick(light, shift, 1))[asked]
             near = 0.5 * (_pick(scale, shift, 0) + _pick(scale, shift, 1))[asked]
-            squares.append((rise / near) ** 2)
+            squares.append((rise[near > 0] / near[near > 0]) ** 2)
     asked_of = np.concatenate(squares)
-    if len(asked_of) < FEWEST_ASKED:
+    if len(asked_of) < FEWEST_ASKED or not asked_of.any():
         return None
     square = 1.0
     for _ in range(FIT_ROUNDS):

@@ -58,7 +58,7 @@ def fill_with_membrane(rgb: FloatArray, mask: BoolArray) -> FloatArray:
     """
     weight = (~mask).astype(np.float32)
     levels: list[tuple[FloatArray, FloatArray]] = [(rgb * weight[..., None], weight)]
-    while min(levels[-1][1].shape) > 1 and float(levels[-1][1].min()) == 0:
+    while max(levels[-1][1].shape) > 1 and float(levels[-1][1].min()) == 0:
         levels.append(shrink_known(*levels[-1]))
     filled = np.full((1, 1, 3), 0.5, np.float32)
     for values, weight in reversed(levels):

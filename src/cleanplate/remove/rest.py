@@ -1,6 +1,8 @@
-"""Filling what no model of the mark explained of a given mask: who points at a mark wants it gone."""
+"""What a given mask asks for: who points at a mark wants all of it gone, and nothing else touched."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +14,15 @@ from cleanplate.structures import Method, Region
 
 #: A connected part of a mask of which less was rewritten counts as left alone: its mark was not understood.
 LEAST_REWRITTEN = 0.05
+
+
+def keep_to_mask(crop: Crop, removal: Removal) -> Removal:
+    """A removal that has rewritten nothing off the crop's mask, whatever was seen of a mark there."""
+    if not (removal.changed & ~crop.mask).any():
+        return removal
+    rgb = np.where(crop.mask[..., None], removal.rgb, crop.rgb)
+    filled = None if removal.filled is None else removal.filled & crop.mask
+    return replace(removal, rgb=rgb, changed=removal.changed & crop.mask, filled=filled)
 
 
 def fill_what_is_left(crop: Crop, removal: Removal) -> Removal:

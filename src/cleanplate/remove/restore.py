@@ -22,7 +22,7 @@ from cleanplate.remove.candidates import Candidates, Prediction, find_candidates
 from cleanplate.remove.choose import choose_by_rule, choose_by_shares, fill_crop, leave
 from cleanplate.remove.fill import refill
 from cleanplate.remove.halves import can_halve, halve, join
-from cleanplate.remove.rest import fill_what_is_left
+from cleanplate.remove.rest import fill_what_is_left, keep_to_mask
 from cleanplate.structures import Box, FloatArray
 
 #: Windows that the network sees, and what neighbours share. One size for all keeps allocators from hoarding.
@@ -197,7 +197,7 @@ class NetworkRemover:
         removal = self._handle(crop, blend.result(), attempt)
         if isinstance(removal, Exception) or not crop.given or self.inpaint != "auto":
             return removal
-        return fill_what_is_left(crop, removal)
+        return keep_to_mask(crop, fill_what_is_left(crop, removal))
 
     def _handle(self, crop: Crop, planes: FloatArray, attempt: Attempt) -> Removal | Exception:
         """A crop as a whole or, where memory admits only less, in halves."""

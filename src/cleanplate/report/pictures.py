@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -41,8 +42,11 @@ _PLUGINS: dict[str, Callable[[Path], Image.Image]] = {
 def is_showable(path: Path) -> bool:
     """Whether browsers show the file itself, upright and in its colours.
 
-    JPEG but CMYK, PNG, WebP, AVIF, BMP. Only of JPEG do all browsers heed the orientation. Raises OSError.
+    JPEG but CMYK, PNG, WebP, AVIF, BMP. Only of JPEG do all browsers heed the orientation. Raises OSError,
+    for what is no file too: a pipe would be waited for without end.
     """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
     with path.open("rb") as stream:
         kind = identify(stream.read(64))
     if kind == "BMP":

@@ -174,3 +174,14 @@ def test_premultiplied_sixteen_bits_stay_so_in_tiff(tmp_path: Path) -> None:
         read(tmp_path / "out", max_megapixels=1).container.samples.array[8:], array[8:]
     )
     assert notes == ()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+def test_a_sound_file_in_a_compression_that_is_not_read_is_not_called_damaged(
+    compression: str, tmp_path: Path
+) -> None:
+    deep = draw(1, 16).reshape(draw(1, 16).shape[:2])
+    Image.fromarray(deep).save(tmp_path / "a.tif", compression=compression)
+    with pytest.raises(UnsupportedPhotoError, match="compressed by Zstandard or LZMA") as caught:
+        read(tmp_path / "a.tif", max_megapixels=1)
+    assert "deflate" in caught.value.remedy

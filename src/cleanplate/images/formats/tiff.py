@@ -65,6 +65,8 @@ _EXIF_TAGS = frozenset(
 )
 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACK_BITS = 1, 5, 7, 8, 32946, 32773
+#: LZMA and Zstandard, which OpenCV's own TIFF library is built without.
+_UNKNOWN_TO_OPENCV = frozenset({34925, 50000})
 #: The compressions that change pixels: JPEG as it was first put into TIFF files, and as it is now.
 JPEG_COMPRESSIONS = frozenset({6, _JPEG})
 #: Pillow's names of the compressions that it writes.
@@ -195,6 +197,11 @@ def _decode_deep(file: File, first: Directory) -> Samples:
     if channels > 1 and first.number(_PLANAR) == 2:  # OpenCV takes one plane's values for all channels
         raise file.unsupported("the TIFF file has 16 bits a sample and a plane for each channel", _INTERLEAVE)
     samples = decode_by_opencv(exif.upright(file.data))
+    if samples is None and first.number(_COMPRESSION) in _UNKNOWN_TO_OPENCV:
+        raise file.unsupported(
+            "the TIFF file has 16 bits a sample, compressed by Zstandard or LZMA",
+            "store it with deflate or LZW",
+        )
     if samples is None or samples.array.dtype != np.uint16:
         raise file.unreadable("the picture is truncated or damaged")
     if first.number(_PHOTOMETRIC) == _INVERTED_GREY:
