@@ -13,7 +13,7 @@ from cleanplate.errors import UsageError
 from cleanplate.marks import Assets
 from cleanplate.marks.sample import FREE_KIND, sample_marked
 from cleanplate.structures import Mark
-from cleanplate.train import examples
+from cleanplate.train import examples, finder
 from cleanplate.train.examples import (
     Examples,
     ExampleSource,
@@ -22,6 +22,7 @@ from cleanplate.train.examples import (
     make_chooser_examples,
     make_finder_examples,
     make_restorer_examples,
+    make_small_examples,
     recolour,
     split_photos,
 )
@@ -263,6 +264,31 @@ def test_some_marks_are_free_logos_but_none_where_a_mark_is_given(source, monkey
             make_finder_examples(chosen, np.random.default_rng(seed))
         assert (FREE_KIND in kinds) is wanted
         assert {"clean", None} < set(kinds) | {FREE_KIND}
+
+
+def test_small_pictures_are_shown_whole_under_one_logo(source):
+    marked = replace(source, clean_share=0.0)
+    areas = []
+    for seed in range(16):
+        (crop,) = make_small_examples(marked, np.random.default_rng(seed))
+        assert crop["image"].shape == (3, 64, 64)
+        assert crop["target"].shape == crop["weight"].shape == (1, 64, 64)
+        assert 0 <= crop["image"].min() <= crop["image"].max() <= 1
+        areas.append(float(crop["target"].mean()))
+    assert min(areas) < 0.05 < 0.2 < max(areas)
+    clean = replace(source, clean_share=1.0)
+    (crop,) = make_small_examples(clean, np.random.default_rng(0))
+    assert crop["target"].max() == 0
+
+
+def test_the_finder_learns_from_small_pictures_too_but_not_for_one_mark(source, monkeypatch):
+    monkeypatch.setattr(finder, "make_small_examples", lambda *_: ["small"])
+    monkeypatch.setattr(finder, "make_finder_examples", lambda *_: ["crop"])
+    mark = Mark(alpha=np.ones((8, 20), np.float32), rgb=np.ones((8, 20, 3), np.float32))
+    given = replace(source, assets=replace(source.assets, mark=mark))
+    for chosen, shares in ((source, (0.25, 0.55)), (given, (0.0, 0.0))):
+        drawn = [finder.make_examples(chosen, np.random.default_rng(seed)) for seed in range(200)]
+        assert shares[0] <= drawn.count(["small", "small"]) / len(drawn) <= shares[1]
 
 
 def test_a_recoloured_photograph_keeps_its_scene():

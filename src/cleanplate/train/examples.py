@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from cleanplate.detect.network import MOST_ENLARGED, WORKING_SIZE_PX
 from cleanplate.errors import UsageError
+from cleanplate.evaluate.protocol import draw_clwd, draw_logo_h, stretch
 from cleanplate.images.tensor import resize_for_network
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.mosaic import draw_mosaic
@@ -43,6 +44,10 @@ FINDER_SCALES = (0.4, 1.7)
 #: Photographs whose colours are changed; marks that are free logos (`marks/sample`).
 RECOLOURED_SHARE = 0.5
 FREE_SHARE = 0.12
+#: Small pictures (`make_small_examples`): how many show a piece of a photograph rather than all of it,
+#: the least edge of a piece by the photograph's short side, how many carry a heavy mark (LOGO-H's recipe,
+#: else CLWD's), and how many are not stored as JPEG.
+PIECE_SHARE, LEAST_PIECE, HEAVY_SHARE, LOSSLESS_SHARE = 0.4, 0.45, 0.25, 0.2
 #: Photographs that are more times as long as wide are cut to this.
 MOST_STRETCHED = 8
 #: How large a mosaic of several photographs is at most.
@@ -155,6 +160,14 @@ def _cut_middle(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb[down : down + most, across : across + most]
 
 
+def _cut_piece(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A square of at least `LEAST_PIECE` of the short side, anywhere."""
+    height, width = rgb.shape[:2]
+    edge = round(min(height, width) * float(rng.uniform(LEAST_PIECE, 1)))
+    top, left = int(rng.integers(height - edge + 1)), int(rng.integers(width - edge + 1))
+    return np.ascontiguousarray(rgb[top : top + edge, left : left + edge])
+
+
 def _decode(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB."""
     data = np.fromfile(path, np.uint8)  # OpenCV's own reading fails on some names on Windows
@@ -171,9 +184,7 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
     """
     sample = _sample(source, rng, longest=1300, shortest=ceil(source.crop_px / MOST_ENLARGED))
     target = np.asarray(sample.alpha > MARKED_OPACITY)
-    red, green, blue = cv2.split(cv2.absdiff(sample.marked, sample.clean))
-    difference = np.maximum(np.maximum(red, green), blue).astype(np.int16)
-    visible = (cv2.blur(difference, (5, 5)) >= VISIBLE_STEP).astype(np.float32)
+    visible = _find_visible(sample)
     working = min(WORKING_SIZE_PX / max(target.shape), MOST_ENLARGED)
     least = source.crop_px / min(target.shape)
     low, high = (float(np.log(max(least, limit * working))) for limit in FINDER_SCALES)
@@ -181,17 +192,44 @@ def make_finder_examples(source: ExampleSource, rng: np.random.Generator) -> lis
     for _ in range(_count_crops(source, target.size)):
         edge = min(min(target.shape), round(source.crop_px / float(np.exp(rng.uniform(low, high)))))
         where = _choose_crop(target, edge, rng, on_mark=0.65)
-        alpha = _resize_square(sample.alpha[where], source.crop_px)
-        seen = _resize_square(visible[where], source.crop_px) > 0.5
-        marked = alpha > MARKED_OPACITY
-        examples.append(
-            {
-                "image": _planes(_resize_square(_scale_to_float(sample.marked[where]), source.crop_px)),
-                "target": torch.from_numpy(marked[None].astype(np.float32)),
-                "weight": torch.from_numpy(np.where(marked & ~seen, 0.2, 1.0)[None].astype(np.float32)),
-            }
-        )
+        examples.append(_show_to_finder(sample, visible, where, source.crop_px))
     return examples
+
+
+def make_small_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
+    """As `make_finder_examples`, of a whole small picture as the papers have them (`evaluate/protocol`)."""
+    photo = load_photo(source.photos[int(rng.integers(len(source.photos)))], rng, longest=1300)
+    if rng.random() < PIECE_SHARE:
+        photo = _cut_piece(photo, rng)
+    if rng.random() < RECOLOURED_SHARE:
+        photo = recolour(photo, rng)
+    if rng.random() < source.clean_share:
+        sample = sample_marked(stretch(photo), rng, source.assets, kind="clean")
+    else:
+        draw = draw_logo_h if rng.random() < HEAVY_SHARE else draw_clwd
+        sample = draw(photo, rng, source.assets, bool(rng.random() < LOSSLESS_SHARE)).photo
+    whole = slice(0, sample.alpha.shape[0]), slice(0, sample.alpha.shape[1])
+    return [_show_to_finder(sample, _find_visible(sample), whole, source.crop_px)]
+
+
+def _find_visible(sample: MarkedPhoto) -> NDArray[np.float32]:
+    """(h, w): 1 where the mark changes what is near, 0 elsewhere."""
+    red, green, blue = cv2.split(cv2.absdiff(sample.marked, sample.clean))
+    difference = np.maximum(np.maximum(red, green), blue).astype(np.int16)
+    return (cv2.blur(difference, (5, 5)) >= VISIBLE_STEP).astype(np.float32)
+
+
+def _show_to_finder(
+    sample: MarkedPhoto, visible: NDArray[np.float32], where: tuple[slice, slice], crop_px: int
+) -> Example:
+    """A square piece of a picture, as the finder learns from it."""
+    marked = _resize_square(sample.alpha[where], crop_px) > MARKED_OPACITY
+    seen = _resize_square(visible[where], crop_px) > 0.5
+    return {
+        "image": _planes(_resize_square(_scale_to_float(sample.marked[where]), crop_px)),
+        "target": torch.from_numpy(marked[None].astype(np.float32)),
+        "weight": torch.from_numpy(np.where(marked & ~seen, 0.2, 1.0)[None].astype(np.float32)),
+    }
 
 
 def make_restorer_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:

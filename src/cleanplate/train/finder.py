@@ -7,10 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cleanplate.marks.assets import Assets
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.weights import load_networks
-from cleanplate.train.examples import Examples, ExampleSource, make_finder_examples
+from cleanplate.train.examples import (
+    Example,
+    Examples,
+    ExampleSource,
+    make_finder_examples,
+    make_small_examples,
+)
 from cleanplate.train.loop import TrainingOptions, train
 from cleanplate.train.losses import finder_loss
 from cleanplate.train.parameters import group_parameters
@@ -25,6 +33,9 @@ KEPT_STAGES = 3
 CLEAN_SHARE = 0.3
 SCENE_TEXT_SHARE = 0.25
 VALIDATION_PHOTOS = 48
+#: Part of the pictures that are small and whole, under one logo of any size, as the papers' are. None where
+#: it adapts to one mark.
+SMALL_SHARE = 0.4
 
 
 def train_finder(
@@ -51,7 +62,14 @@ def train_finder(
     )
 
     def examples(seed: int) -> Examples:
-        return Examples(source, make_finder_examples, seed)
+        return Examples(source, make_examples, seed)
 
     validate = make_finder_validation(*validation, options.validation_count or VALIDATION_PHOTOS)
     return train("finder", network, groups, examples, finder_loss, validate, options, report)
+
+
+def make_examples(source: ExampleSource, rng: np.random.Generator) -> list[Example]:
+    """Crops of a marked photograph, or two small pictures (`train/examples`)."""
+    if source.assets.mark is None and rng.random() < SMALL_SHARE:
+        return make_small_examples(source, rng) + make_small_examples(source, rng)
+    return make_finder_examples(source, rng)
