@@ -1,9 +1,11 @@
 """The first Ctrl-C asks, the second leaves, so does a closed terminal; the handlers of before come back."""
 
 import io
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -67,14 +69,19 @@ print("not left", flush=True)
     )
     pid, *said = finished.stdout.splitlines()
     assert (finished.returncode, said) == (130, ["still here"])
+    deadline = time.monotonic() + 10  # what is killed takes a moment to go
+    while is_running(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if is_running(int(pid)):
+        os.kill(int(pid), signal.SIGKILL)
+        pytest.fail("it is left")
+
+
+def is_running(pid: int) -> bool:
     try:
-        program = psutil.Process(int(pid))
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return
-    try:
-        assert program.status() == psutil.STATUS_ZOMBIE, "it is left"
-    finally:
-        program.kill()
+        return False
 
 
 def test_the_second_one_leaves_at_once_with_its_children():
