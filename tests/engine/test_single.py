@@ -45,6 +45,13 @@ def test_alpha_comes_back_with_the_picture(array):
         assert np.array_equal(np.asarray(result.image)[:, :, 3], alpha)
 
 
+def test_premultiplied_grey_comes_back_with_its_alpha():
+    grey = Image.new("LA", (9, 8), (200, 128)).convert("La")
+    result = repair(grey, pipeline=MagentaPipeline())
+    assert result.image.mode == "RGBA"
+    assert np.array_equal(np.asarray(result.image), np.asarray(grey.convert("LA").convert("RGBA")))
+
+
 def test_sixteen_bits_and_grey_keep_their_kind():
     deep = np.full((20, 30, 3), 40_000, np.uint16)
     deep[5:15, 5:15] = (65535, 0, 65535)

@@ -99,6 +99,8 @@ def _open(image: object, settings: RepairSettings) -> tuple[Photo, NDArray[Any] 
             raise UsageError(
                 f"a picture of mode {upright.mode} does not say what is white; give mode L, RGB or I;16"
             )
+        if upright.mode == "La":  # Pillow turns premultiplied grey into nothing but LA
+            upright = upright.convert("LA")
         transparent = upright.has_transparency_data
         return _from_array(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
     if isinstance(image, np.ndarray):

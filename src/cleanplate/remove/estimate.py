@@ -97,7 +97,7 @@ class LayerFit:
 def fit_layer(pixels: Pixels, opacity_hint: float | None = None) -> LayerFit | None:
     """Fit one opacity and one to three colours to marked pixels; None where there are too few (under 12).
 
-    opacity_hint: what a network thinks the opacity is; it weighs as much as a measurement with error 0.12.
+    opacity_hint: what a network thinks the opacity is; it weighs as a measurement with HINT_ERROR does.
     """
     pixels = choose_pixels(pixels)
     count = len(pixels)

@@ -24,7 +24,7 @@ from cleanplate.images.tensor import resize_for_network
 from cleanplate.marks.assets import Assets
 from cleanplate.marks.mosaic import draw_mosaic
 from cleanplate.marks.sample import FREE_KIND, MarkedPhoto, sample_marked
-from cleanplate.marks.scene import draw_scene_text
+from cleanplate.marks.scene import draw_scene_shape, draw_scene_text
 from cleanplate.pipeline.crops import choose_enlargement
 from cleanplate.train.coding import pack_coding
 from cleanplate.train.found import choose_way, imitate_finder
@@ -69,8 +69,9 @@ class ExampleSource:
 
     photos: paths. crop_px: edge of a crop, a multiple of 32. per_photo: crops of one marked photograph, more
     of a large one, fewer of large crops. clean_share: part of the photographs that stay without marks.
-    scene_text_share: part with lettering of the scene's own. mosaic_share: part that are mosaics of several
-    photographs: what learns from small photographs alone takes a picture in a collage for a mark.
+    scene_text_share, scene_shape_share: part with lettering or with a plain shape of the scene's own.
+    mosaic_share: part that are mosaics of several photographs: what learns from small photographs alone takes
+    a picture in a collage for a mark.
     """
 
     photos: tuple[Path, ...]
@@ -79,6 +80,7 @@ class ExampleSource:
     per_photo: int = 4
     clean_share: float = 0.2
     scene_text_share: float = 0.15
+    scene_shape_share: float = 0.0
     mosaic_share: float = 0.0
 
 
@@ -203,6 +205,8 @@ def make_small_examples(source: ExampleSource, rng: np.random.Generator) -> list
         photo = _cut_piece(photo, rng)
     if rng.random() < RECOLOURED_SHARE:
         photo = recolour(photo, rng)
+    if rng.random() < source.scene_shape_share:
+        photo = draw_scene_shape(photo, rng)
     if rng.random() < source.clean_share:
         sample = sample_marked(stretch(photo), rng, source.assets, kind="clean")
     else:
@@ -301,6 +305,8 @@ def _sample(source: ExampleSource, rng: np.random.Generator, longest: int, short
         clean = load_photo(path, rng, longest, shortest)
     if rng.random() < RECOLOURED_SHARE:
         clean = recolour(clean, rng)
+    if rng.random() < source.scene_shape_share:
+        clean = draw_scene_shape(clean, rng)
     if rng.random() < source.scene_text_share:
         clean = draw_scene_text(clean, rng, source.assets)
     kind = str(rng.choice(["clean", FREE_KIND, ""], p=_kind_shares(source))) or None

@@ -32,6 +32,7 @@ KEPT_STAGES = 3
 #: Many photographs of a folder may be clean, and the scene's own lettering is what is most like a mark.
 CLEAN_SHARE = 0.3
 SCENE_TEXT_SHARE = 0.25
+SCENE_SHAPE_SHARE = 0.15
 VALIDATION_PHOTOS = 48
 #: Part of the pictures that are small and whole, under one logo of any size, as the papers' are. None where
 #: it adapts to one mark.
@@ -51,7 +52,12 @@ def train_finder(
     from; None: ImageNet weights for the encoder (extra `train`).
     """
     network = Finder()
-    source = replace(source, clean_share=CLEAN_SHARE, scene_text_share=SCENE_TEXT_SHARE)
+    source = replace(
+        source,
+        clean_share=CLEAN_SHARE,
+        scene_text_share=SCENE_TEXT_SHARE,
+        scene_shape_share=SCENE_SHAPE_SHARE,
+    )
     if init is not None:
         network.load_state_dict(load_networks(init).finder.state_dict())
     else:

@@ -47,8 +47,9 @@ class SameConv2d(nn.Conv2d):
     which oneDNN does by itself, and no padded copy of the input is made. That took 6 % of the finder's time
     and a quarter of its memory; the results are the same to the bit.
 
-    Under autocast a strided depthwise one computes in float32: the gradient of its input in bfloat16 took a
-    quarter of a training step on a CPU (12 x 96 x 129 x 129: 130 ms, and 51 in float32).
+    Under autocast on a CPU two kinds compute in float32, whose gradients in bfloat16 are slow: strided
+    depthwise ones (that of the input of 12 x 96 x 129 x 129: 130 ms, and 51 in float32), and depthwise
+    filters larger than 3 x 3 that learn (that of 5 x 5 filters on 6 x 240 x 64 x 64: 142 ms, and 28).
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -56,12 +57,15 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), H and W multiples of the stride -> (N, C', H / stride, W / stride)."""
-        if self.stride == (1, 1):
-            return super().forward(x)
         if self.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
-                return self._convolve_strided(x.float()).to(x.dtype)
-        return self._convolve_strided(x)
+            learns = torch.is_grad_enabled() and self.weight.requires_grad
+            if self.stride != (1, 1) or (learns and self.kernel_size[0] > 3):
+                with torch.autocast("cpu", enabled=False):
+                    return self._convolve(x.float()).to(x.dtype)
+        return self._convolve(x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.stride == (1, 1) else self._convolve_strided(x)
 
     def _convolve_strided(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
