@@ -22,6 +22,7 @@ out; `PhotoError` carries the three apart, because the journal and the summary p
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 
@@ -132,3 +133,21 @@ class TooLittleMemoryError(DeviceError):
 
 class DeviceLostError(DeviceError):
     """The CUDA context is lost: every further call would fail, and only a new process helps."""
+
+
+def drop_frames(error: Exception) -> Exception:
+    """The error without its frames, which hold every array of the work that failed.
+
+    Of a bug, where it happened stays as a note, which logs print and which a pickled error takes along.
+
+    >>> try:
+    ...     {}[0]
+    ... except KeyError as exc:
+    ...     error = exc
+    >>> drop_frames(error).__traceback__ is None, "KeyError: 0" in error.__notes__[0]
+    (True, True)
+    """
+    told = isinstance(error, (CleanplateError, OSError, MemoryError))
+    if error.__traceback__ is not None and not told:
+        error.add_note("".join(traceback.format_exception(error)).rstrip())
+    return error.with_traceback(None)

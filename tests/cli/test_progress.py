@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -323,3 +324,15 @@ def test_json_survives_any_name_of_a_file():
     told = json.loads(text)
     assert told["counts"]["clean"] == 1
     assert told["photographs"][0]["source"] == str(Path("in/\udcff.jpg"))
+
+
+def test_a_log_is_never_written_to_a_photograph(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 and so on")
+    with pytest.raises(UsageError, match="is a photograph"), follow(Watching(log_file=path)):
+        pass
+    assert path.read_bytes() == b"\xff\xd8\xff\xe0 and so on"
+
+
+def test_names_cannot_break_lines_or_colour_a_terminal():
+    assert describe_outcome(replace(REPAIRED, relative="a\nb\x1b[31m.png")).startswith(r"a\nb\x1b[31m.png: ")

@@ -251,3 +251,14 @@ def test_standard_output_takes_names_that_its_encoding_lacks(photos, tmp_path):
     )
     assert finished.returncode == 1, finished.stderr
     assert "caf\\xe9" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["", "-o", "out"], ["photos", "-o", ""], ["photos", "-o", "out", "--log-file", ""]]
+)
+def test_an_empty_path_is_wrong_usage(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["repair", *words])
+    assert "an empty path names no folder or file" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -391,7 +391,7 @@ def test_a_stop_before_the_work_leaves_all_for_later(tmp_path):
 
 
 @BOTH
-def test_one_photographs_trouble_in_the_pipeline_is_its_own(tmp_path, optimize):
+def test_one_photographs_trouble_in_the_pipeline_is_its_own(tmp_path, optimize, caplog):
     photos = draw_folder(tmp_path / "in", 6)
 
     class Fragile(MagentaPipeline):
@@ -402,10 +402,12 @@ def test_one_photographs_trouble_in_the_pipeline_is_its_own(tmp_path, optimize):
                 raise MemoryError
             return super().repair_one(photo, settings)
 
-    summary = repair(photos, tmp_path / "out", optimize=optimize, pipeline=Fragile())
+    with caplog.at_level("DEBUG"):
+        summary = repair(photos, tmp_path / "out", optimize=optimize, pipeline=Fragile())
+    assert "in repair_one" in caplog.text
     assert summary.counts["failed"] == 2
     assert summary.failures[0].cause == "ZeroDivisionError: no such number"
-    assert "report it" in summary.failures[0].remedy
+    assert "report it with the file that --log-file writes" in summary.failures[0].remedy
     assert summary.failures[1].cause == "memory ran out"
     assert len(read_tree(tmp_path / "out")) == 4
 

@@ -118,3 +118,35 @@ def test_a_grey_picture_of_sixteen_bits_keeps_its_lightness():
 def test_a_picture_that_does_not_say_what_is_white_is_refused(mode):
     with pytest.raises(UsageError, match=f"mode {mode} does not say"):
         repair(Image.new(mode, (9, 8)), pipeline=MagentaPipeline())
+
+
+def test_a_file_keeps_its_transparency_as_an_object_does(tmp_path):
+    layers = np.full((12, 20, 4), 90, np.uint8)
+    layers[..., 3] = np.arange(20)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(layers).save(tmp_path / "turned.png", exif=turned)
+    grey = Image.fromarray(np.ascontiguousarray(layers[..., 2:]))
+    grey.save(tmp_path / "grey.png")
+    palette = Image.fromarray(layers[..., :3]).convert("P")
+    palette.save(tmp_path / "palette.png", transparency=int(np.asarray(palette)[0, 0]))
+    Image.fromarray(layers[..., :3]).save(tmp_path / "key.png", transparency=(90, 90, 90))
+    for path in sorted(tmp_path.iterdir()):
+        result = repair(path, pipeline=MagentaPipeline())
+        with Image.open(path) as picture:
+            same = repair(picture, pipeline=MagentaPipeline())
+        assert result.image.mode == "RGBA", path
+        assert np.array_equal(np.asarray(result.image)[..., 3], np.asarray(same.image)[..., 3]), path
+    Image.fromarray(layers[..., :3]).save(tmp_path / "plain.png")
+    assert repair(tmp_path / "plain.png", pipeline=MagentaPipeline()).alpha is None
+
+
+@pytest.mark.parametrize("shape", [(0, 40, 3), (40, 0, 3), (0, 0)])
+def test_a_picture_without_pixels_is_refused(shape):
+    with pytest.raises(UsageError, match="is no picture"):
+        repair(np.zeros(shape, np.uint8), pipeline=MagentaPipeline())
+
+
+def test_an_empty_path_is_refused():
+    with pytest.raises(UsageError, match="an empty path names no folder or file"):
+        repair("", pipeline=MagentaPipeline())

@@ -96,3 +96,15 @@ def test_folders_without_photographs_are_named(tmp_path):
 def test_options_out_of_range_are_named(tmp_path, name, value):
     with pytest.raises(InvalidSettingError, match=f"{name} is"):
         MakeOptions(output=tmp_path, **{name: value})
+
+
+def test_a_photograph_that_turns_out_damaged_leaves_nothing_half_drawn(photos, tmp_path):
+    whole = next(photo for photo in photos if photo.stem == "astronaut").read_bytes()
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(whole[:60])
+    sound = [photo for photo in photos if photo.stem != "small"]
+    output = tmp_path / "out"
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"damaged\.png: is not a picture .*; mend or remove it"):
+            make_triples([*sound, damaged], Assets(), MakeOptions(output=output, count=6, mosaic_share=0))
+        assert not list(output.iterdir())

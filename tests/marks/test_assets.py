@@ -143,3 +143,8 @@ def test_logos_none_of_which_can_be_drawn_are_an_error(tmp_path):
         pytest.raises(UsageError, match="neither this logo nor the 7 chosen before"),
     ):
         find_assets(logos=tmp_path).choose_logo(np.random.default_rng(0))
+
+
+def test_names_that_are_no_utf_8_have_their_part_too():
+    keep, hold = split_by_name(0.1, inside=False), split_by_name(0.1, inside=True)
+    assert keep("bad\udcff.png") != hold("bad\udcff.png")

@@ -314,3 +314,14 @@ def test_crops_larger_than_a_mosaic_have_their_size(tmp_path):
     source = ExampleSource(photos=tuple(photos), assets=Assets(), crop_px=768, mosaic_share=1.0)
     for example in make_chooser_examples(source, np.random.default_rng(0)):
         assert example["image"].shape[-2:] == (768, 768)
+
+
+def test_damaged_photographs_are_passed_over_and_named(source, tmp_path, caplog):
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"\xff\xd8\xff\xe0")
+    some = replace(source, photos=(*source.photos, damaged))
+    crops = list(islice(Examples(some, make_finder_examples, seed=3), 30))
+    assert len(crops) == 30
+    assert any("damaged.jpg: cannot be decoded" in message for message in caplog.messages)
+    with pytest.raises(UsageError, match=r"damaged\.jpg: cannot be decoded"):
+        next(iter(Examples(replace(source, photos=(damaged,)), make_finder_examples, seed=3)))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from cleanplate.errors import InvalidSettingError, ModelError
+from cleanplate.errors import InvalidSettingError, ModelError, UsageError
 from cleanplate.models.nets.finder import Finder
 from cleanplate.models.nets.restorer import Restorer
 from cleanplate.models.weights import load_into, read_weights
@@ -248,3 +249,11 @@ def test_the_rate_warms_up_and_then_falls():
 def test_options_out_of_range_are_named(name, value, tmp_path):
     with pytest.raises(InvalidSettingError, match=f"{name} is"):
         make_options(tmp_path, **{name: value})
+
+
+def test_a_workers_error_is_told_as_if_it_were_the_programs_own(source, tmp_path):
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"\xff\xd8\xff\xe0")
+    options = make_options(tmp_path / "out", workers=1)
+    with pytest.raises(UsageError, match=r"^[^\n]*damaged\.jpg: cannot be decoded[^\n]*$"):
+        run("finder", replace(source, photos=(damaged,)), options, dataset=Examples)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import add_options, read_settings, read_watching
+from cleanplate.cli.paths import parse_path
 from cleanplate.cli.repair import say, show_any_name
 
 #: The settings of a repair that say where marks are found.
@@ -21,10 +21,10 @@ USED = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="folders of photographs, or photographs"
+        "inputs", nargs="+", type=parse_path, metavar="INPUT", help="folders of photographs, or photographs"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="MASKS", help="folder for the masks"
+        "-o", "--output", type=parse_path, required=True, metavar="MASKS", help="folder for the masks"
     )
     add_options(parser, {}, only=USED)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from cleanplate.cli.exits import call
 from cleanplate.cli.options import add_options, read_settings, read_watching
+from cleanplate.cli.paths import parse_path
 from cleanplate.cli.repair import repair
 
 PURPOSE = "Find the visible marks in the photographs of a folder and write the photographs without them."
@@ -33,13 +33,15 @@ def run_door(
         chosen = commands.add_parser(command, help=PURPOSE, description=PURPOSE, allow_abbrev=False)
     chosen.add_argument(
         "--input",
-        type=Path,
+        type=parse_path,
         nargs="+",
         required=True,
         metavar="DIR",
         help="folders of photographs, or photographs",
     )
-    chosen.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    chosen.add_argument(
+        "--output", type=parse_path, required=True, metavar="DIR", help="folder for the results"
+    )
     add_options(chosen, defaults)
     parsed = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     return call(

@@ -15,7 +15,9 @@ from cleanplate.cli.evaluate_folder import (
     add_folder_arguments,
     score_folder_uses,
 )
+from cleanplate.cli.paths import parse_path
 from cleanplate.errors import UsageError
+from cleanplate.images.identify import identify_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +104,7 @@ def _add_scoring(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--results",
         "--outputs",
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="score these results of any tool, NAME.*, instead of repairing",
     )
@@ -112,9 +114,9 @@ def _add_scoring(group: argparse._ArgumentGroup) -> None:
         const=True,
         help="leave out what the input and a plain fill under the true mask come to",
     )
-    group.add_argument("--triples", type=Path, metavar="DIR", help="what 'compare' compares on")
+    group.add_argument("--triples", type=parse_path, metavar="DIR", help="what 'compare' compares on")
     group.add_argument(
-        "--sheet", type=Path, metavar="FILE.png", help="write the worst ten, or those that differ most"
+        "--sheet", type=parse_path, metavar="FILE.png", help="write the worst ten, or those that differ most"
     )
     group.add_argument(
         "--json",
@@ -125,11 +127,15 @@ def _add_scoring(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_making(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--photos", type=Path, metavar="DIR", help="photographs to put marks on")
-    group.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the triples")
-    group.add_argument("--fonts", type=Path, metavar="DIR", help="fonts (default: the one Pillow brings)")
-    group.add_argument("--logos", type=Path, metavar="DIR", help="SVG or PNG logos (default: drawn shapes)")
-    group.add_argument("--mark", type=Path, metavar="FILE.png", help="draw this RGBA mark and no other")
+    group.add_argument("--photos", type=parse_path, metavar="DIR", help="photographs to put marks on")
+    group.add_argument("-o", "--output", type=parse_path, metavar="DIR", help="folder for the triples")
+    group.add_argument(
+        "--fonts", type=parse_path, metavar="DIR", help="fonts (default: the one Pillow brings)"
+    )
+    group.add_argument(
+        "--logos", type=parse_path, metavar="DIR", help="SVG or PNG logos (default: drawn shapes)"
+    )
+    group.add_argument("--mark", type=parse_path, metavar="FILE.png", help="draw this RGBA mark and no other")
     group.add_argument("--count", type=int, metavar="N", help="how many (default: one a photograph)")
     group.add_argument(
         "--clean-share", type=float, metavar="SHARE", help="part without marks (default: 0.25)"
@@ -270,6 +276,8 @@ def _check_sheet(sheet: Path | None) -> None:
     """Before hours of scoring: raises UsageError where a sheet could not be written."""
     if sheet is not None and (sheet.is_dir() or not sheet.absolute().parent.is_dir()):
         raise UsageError(f"{sheet}: the sheet cannot be written there; make its folder, or name a file")
+    if sheet is not None and sheet.is_file() and identify_file(sheet) != "PNG":
+        raise UsageError(f"{sheet}: is there already and no PNG, so no earlier sheet; name another file")
 
 
 def _write_sheet(sheet: Sheet, path: Path | None) -> None:

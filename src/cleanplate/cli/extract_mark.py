@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.cli.exits import EXIT_INTERRUPTED
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import add_options, read_settings
+from cleanplate.cli.paths import parse_path
 from cleanplate.cli.repair import say, show_any_name
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ USED = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="folders of photographs, or photographs"
+        "inputs", nargs="+", type=parse_path, metavar="INPUT", help="folders of photographs, or photographs"
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=parse_path,
         required=True,
         metavar="MARK.png",
         help="the mark, RGBA; others go beside it, as MARK-2.png",

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.paths import parse_path
 from cleanplate.cli.serving import check_port
 from cleanplate.errors import UsageError
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         nargs="?",
-        type=Path,
+        type=parse_path,
         metavar="OUT",
         help="output folder of a run to watch; without it, this machine",
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cleanplate.cli.paths import parse_path
 from cleanplate.errors import InvalidSettingError, UsageError
 from cleanplate.settings import (
     INPAINT_MODELS,
@@ -254,7 +255,10 @@ def add_options(
         help=_describe("conservative"),
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE.toml", help="settings from a file; options and presets beat it"
+        "--config",
+        type=parse_path,
+        metavar="FILE.toml",
+        help="settings from a file; options and presets beat it",
     )
     watching = parser.add_argument_group("how it is followed")
     _add_watching(watching, tells_events=tells_events)
@@ -326,7 +330,9 @@ def _add_watching(group: argparse._ArgumentGroup, *, tells_events: bool) -> None
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
     if tells_events:
         loudness.add_argument("--verbose", action="store_true", help="print a line for every photograph")
-        group.add_argument("--log-file", type=Path, metavar="FILE", help="write every event to a file too")
+        group.add_argument(
+            "--log-file", type=parse_path, metavar="FILE", help="write every event to a file too"
+        )
 
 
 def _add_pages(group: argparse._ArgumentGroup) -> None:

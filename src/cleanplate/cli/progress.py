@@ -40,6 +40,7 @@ from cleanplate.engine.events import (
     Warned,
 )
 from cleanplate.errors import UsageError
+from cleanplate.images.identify import identify_file
 from cleanplate.structures import Verdict
 
 #: Seconds between two plain lines of progress.
@@ -242,6 +243,8 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def _log_to(path: Path) -> Iterator[Subscriber]:
     try:
+        if identify_file(path) is not None:
+            raise UsageError(f"{path}: is a photograph, to which no log is written; give another path")
         handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as exc:
         raise UsageError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cleanplate.cli.exits import EXIT_DONE, EXIT_SOME_FAILED, complain, forget_output
 from cleanplate.cli.interrupt import stop_on_interrupt
 from cleanplate.cli.options import Watching, add_options, read_settings, read_watching
+from cleanplate.cli.paths import parse_path
 from cleanplate.errors import CleanplateError
 from cleanplate.settings import RepairSettings
 
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="folders of photographs, or photographs"
+        "inputs", nargs="+", type=parse_path, metavar="INPUT", help="folders of photographs, or photographs"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUTPUT", help="folder for the results"
+        "-o", "--output", type=parse_path, required=True, metavar="OUTPUT", help="folder for the results"
     )
     add_options(parser, {})
 

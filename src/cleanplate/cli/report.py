@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from cleanplate.cli.paths import parse_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument("output", type=Path, metavar="OUT", help="output folder of a repair")
+    parser.add_argument("output", type=parse_path, metavar="OUT", help="output folder of a repair")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a report.html that cleanplate did not write"
     )

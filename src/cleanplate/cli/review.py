@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from pathlib import Path
 
 from cleanplate.cli.options import add_serving
+from cleanplate.cli.paths import parse_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument("output", type=Path, metavar="OUT", help="output folder of a repair")
+    parser.add_argument("output", type=parse_path, metavar="OUT", help="output folder of a repair")
     add_serving(parser)
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.paths import parse_path
+
 if TYPE_CHECKING:
     from cleanplate.marks import Assets
     from cleanplate.train.loop import TrainingOptions
@@ -28,19 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "The same command again goes on where it stopped."
     parser.add_argument("network", choices=("finder", "restorer", "chooser"), help="what is trained")
     data = parser.add_argument_group("what it learns from")
-    data.add_argument("--photos", type=Path, required=True, metavar="DIR", help="photographs to train on")
     data.add_argument(
-        "--validation", type=Path, metavar="DIR", help="photographs to validate on (default: a tenth)"
+        "--photos", type=parse_path, required=True, metavar="DIR", help="photographs to train on"
     )
     data.add_argument(
-        "--fonts", type=Path, metavar="DIR", help="fonts for marks (default: the one Pillow brings)"
+        "--validation", type=parse_path, metavar="DIR", help="photographs to validate on (default: a tenth)"
     )
     data.add_argument(
-        "--logos", type=Path, metavar="DIR", help="SVG or PNG logos for marks (default: drawn shapes)"
+        "--fonts", type=parse_path, metavar="DIR", help="fonts for marks (default: the one Pillow brings)"
+    )
+    data.add_argument(
+        "--logos", type=parse_path, metavar="DIR", help="SVG or PNG logos for marks (default: drawn shapes)"
     )
     data.add_argument(
         "--mark",
-        type=Path,
+        type=parse_path,
         metavar="FILE.png",
         help="adapt to this one mark (an RGBA picture), in minutes; with --init embedded",
     )
@@ -49,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="folder for the state and the weights (default: trained/NETWORK, or trained/MARK-NETWORK)",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from rich.filesize import decimal
 
@@ -18,6 +19,8 @@ from cleanplate.engine.events import (
     Warned,
 )
 from cleanplate.structures import Outcome, Verdict
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def describe_event(event: Event) -> tuple[int, str] | None:
@@ -41,7 +44,7 @@ def describe_event(event: Event) -> tuple[int, str] | None:
             freed = "" if event.freed_bytes is None else f" ({decimal(event.freed_bytes)} given back)"
             return logging.INFO, f"cleaned up: {event.reason}{freed}"
         case Warned():
-            return logging.WARNING, event.message
+            return logging.WARNING, show(event.message)
     return None
 
 
@@ -81,14 +84,23 @@ def describe_mark(event: MarkShared) -> str:
 def describe_outcome(outcome: Outcome) -> str:
     """One photograph in one line."""
     if outcome.verdict is Verdict.FAILED:
-        return f"failed: {outcome.source}: {outcome.cause}; {outcome.remedy}"
+        return show(f"failed: {outcome.source}: {outcome.cause}; {outcome.remedy}")
     said = [outcome.verdict.value.replace("_", " ")]
     if outcome.verdict is not Verdict.CLEAN:
         said.append(f"marks on {outcome.share:.2%}")
     if outcome.rounds:
         said.append(count(outcome.rounds, "round"))
     said.append(f"{sum(outcome.seconds.values()):.1f} s")
-    return f"{outcome.relative}: {', '.join([*said, *outcome.notes])}"
+    return show(f"{outcome.relative}: {', '.join([*said, *outcome.notes])}")
+
+
+def show(text: str) -> str:
+    """The text in one line, and without what a terminal would obey: names may hold control characters.
+
+    >>> show("new\\nline \\x1b[31m.png")
+    'new\\\\nline \\\\x1b[31m.png'
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def describe_memory(event: MemorySampled, peak_gpu_bytes: int | None = None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cleanplate.engine.assembly import build_pipeline
 from cleanplate.engine.groups import MOST_MARKS, find_shared_marks
+from cleanplate.engine.named import read_inputs, read_path
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.photoset import PhotoSet
 from cleanplate.engine.policy import choose_policy
@@ -44,8 +45,8 @@ def extract_marks(
     Raises UsageError where no mark is shared, the inputs are not there, or one of the files is there already
     and `settings.overwrite` is off.
     """
-    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
-    target, stop = Path(output), stop or StopRequest()
+    paths = read_inputs(inputs)
+    target, stop = read_path(output), stop or StopRequest()
     targets = [target, *(target.with_stem(f"{target.stem}-{at}") for at in range(2, 1 + MOST_MARKS))]
     for candidate in targets:
         _check_target(candidate, overwrite=settings.overwrite)

@@ -16,6 +16,7 @@ from cleanplate.engine.conveyor import Conveyor
 from cleanplate.engine.counters import Counters
 from cleanplate.engine.events import Event, EventStream, RunFinished, RunStarted, Warned
 from cleanplate.engine.maskkeys import add_mask_keys
+from cleanplate.engine.named import read_inputs, read_path
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Job
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
@@ -52,12 +53,12 @@ def detect_folder(
 
     Raises UsageError before any work, ModelError for a network that cannot be loaded.
     """
-    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
+    paths, output = read_inputs(inputs), read_path(output)
     settings = replace(settings, dry_run=True)
     counters, stop = Counters(), stop or StopRequest()
     events = EventStream([counters, *subscribers])
     found = discover(
-        paths, Path(output), recursive=settings.recursive, limit=settings.limit, format=settings.format
+        paths, output, recursive=settings.recursive, limit=settings.limit, format=settings.format
     )
     found, warning = add_mask_keys(found, settings) if found.sources else (found, None)
     conveyor = Conveyor(choose_queue_bytes(settings), MemoryShares(settings.memory_limit))
@@ -72,7 +73,7 @@ def detect_folder(
             stopping=lambda: stop.requested or conveyor.error is not None,
         )
         owner = LocalOwner(pipeline or build_pipeline(settings), settings, policy)
-        bench = _MaskBench(settings, owner, Workspace(Path(output)), events, name_masks(found.sources))
+        bench = _MaskBench(settings, owner, Workspace(output), events, name_masks(found.sources))
         for problem in found.problems:
             bench.store(Failed(problem.path, problem.path.name, problem))
         jobs = [Job(number, source) for number, source in enumerate(found.sources)]

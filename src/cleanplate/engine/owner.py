@@ -17,7 +17,7 @@ from cleanplate.device.memory import StagingUse
 from cleanplate.engine.policy import Policy
 from cleanplate.engine.profile import Tracer
 from cleanplate.engine.usage import ProcessUsage
-from cleanplate.errors import DeviceLostError
+from cleanplate.errors import DeviceLostError, drop_frames
 from cleanplate.models.request import Attempt, Request
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
@@ -146,7 +146,7 @@ class LocalOwner:
             error = exc
         # Outside the except block, and without its frames: they hold every array of the failed batch.
         if error is not None:
-            results = [_BatchError(error.with_traceback(None))] * len(photos)
+            results = [_BatchError(drop_frames(error))] * len(photos)
         seconds = clock.shares(len(photos))
         return [Answer(_without_frames(result), seconds) for result in results]
 
@@ -194,4 +194,4 @@ class _StageClock:
 
 
 def _without_frames(result: Repair | Exception) -> Repair | Exception:
-    return result.with_traceback(None) if isinstance(result, Exception) else result
+    return drop_frames(result) if isinstance(result, Exception) else result

@@ -28,6 +28,7 @@ from cleanplate.engine.hold import HeldOwner, Hold
 from cleanplate.engine.journal import Journal
 from cleanplate.engine.latemasks import add_missing_masks
 from cleanplate.engine.maskkeys import add_mask_keys
+from cleanplate.engine.named import read_inputs, read_path
 from cleanplate.engine.owner import DeviceOwner, LocalOwner
 from cleanplate.engine.plan import Plan, make_plan
 from cleanplate.engine.policy import choose_policy, choose_queue_bytes
@@ -76,11 +77,11 @@ def repair_folder(
     Raises UsageError before any work (no such input, an output that cannot be used or is in use), ModelError
     for a network that cannot be loaded.
     """
-    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(given) for given in inputs]
+    paths = read_inputs(inputs)
     counters = Counters()
     events = EventStream([counters, *subscribers])
     conveyor = Conveyor(choose_queue_bytes(settings), MemoryShares(settings.memory_limit))
-    workspace, stop, hold = Workspace(Path(output)), stop or StopRequest(), hold or Hold()
+    workspace, stop, hold = Workspace(read_path(output)), stop or StopRequest(), hold or Hold()
     run = _Run(paths, workspace, settings, events, counters, stop, conveyor, hold)
     sweep_temporary()
     with hold.over_a_run(), UsageSampler(events) as usage, ExitStack() as held:

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cleanplate.engine.assembly import build_pipeline
+from cleanplate.engine.named import read_path
 from cleanplate.engine.owner import LocalOwner
 from cleanplate.engine.policy import PlainPolicy
 from cleanplate.engine.work import explain
 from cleanplate.errors import RepairFailedError, UsageError
+from cleanplate.images.colour import samples_to_alpha
 from cleanplate.images.compare import compare_html
+from cleanplate.images.orientation import to_upright
 from cleanplate.images.read import read
 from cleanplate.pipeline.base import Pipeline
 from cleanplate.settings import RepairSettings
@@ -31,7 +34,7 @@ class RepairedPicture:
 
     rgb: (H, W, 3) upright, uint8 or uint16 as it came. mask: (H, W) bool, the pixels that were rewritten.
     share: the part of the picture that the boxes round its marks cover. alpha: (H, W) of the same depth, if
-    the picture came as an object with one, else None. before: the picture as it came, like `rgb`.
+    the picture came with one, else None. before: the picture as it came, like `rgb`.
 
     In a notebook it shows itself, with a slider between before and after.
     """
@@ -90,7 +93,9 @@ def repair(
 
 def _open(image: object, settings: RepairSettings) -> tuple[Photo, NDArray[Any] | None]:
     if isinstance(image, (str, Path)):
-        return read(Path(image), max_megapixels=settings.max_megapixels), None
+        photo = read(read_path(image), max_megapixels=settings.max_megapixels)
+        alpha = samples_to_alpha(photo.container.samples, photo.container.colour_key)
+        return photo, None if alpha is None else to_upright(alpha, photo.orientation)
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I;16"):
@@ -113,7 +118,8 @@ def _from_array(array: NDArray[Any]) -> tuple[Photo, NDArray[Any] | None]:
         array = array.astype(np.uint16, copy=False)
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] not in (3, 4) or array.dtype not in (np.uint8, np.uint16):
+    known = array.dtype in (np.uint8, np.uint16)
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or not known or 0 in array.shape:
         raise UsageError(
             f"an array of shape {array.shape} and type {array.dtype} is no picture; "
             "give (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"

@@ -21,7 +21,13 @@ from cleanplate.engine.owner import DeviceOwner
 from cleanplate.engine.plan import Job
 from cleanplate.engine.records import Receipt, Stamp, read_stamp
 from cleanplate.engine.workspace import Workspace, in_the_way
-from cleanplate.errors import CleanplateError, PhotoError, TooLittleMemoryError, UnreadablePhotoError
+from cleanplate.errors import (
+    CleanplateError,
+    PhotoError,
+    TooLittleMemoryError,
+    UnreadablePhotoError,
+    drop_frames,
+)
 from cleanplate.images.convert import has_format
 from cleanplate.images.read import read
 from cleanplate.images.write import WriteReport, copy_unchanged, write
@@ -263,7 +269,7 @@ def explain(error: Exception) -> tuple[str, str]:
     first_line = (str(error).strip().splitlines() or ["no message"])[0]
     return (
         f"{type(error).__name__}: {first_line}",
-        "this is a fault in cleanplate; report it with what --verbose prints",
+        "this is a fault in cleanplate; report it with the file that --log-file writes",
     )
 
 
@@ -279,7 +285,7 @@ def _lighten(repair: Repair) -> Repair:
 
 
 def _failed(job: Job, error: Exception, seconds: Mapping[str, float]) -> Failed:
-    return Failed(job.source.path, job.source.relative, error.with_traceback(None), seconds)
+    return Failed(job.source.path, job.source.relative, drop_frames(error), seconds)
 
 
 def _try_stamp(path: Path) -> Stamp | None:

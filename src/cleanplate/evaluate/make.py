@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import InvalidSettingError, UsageError
-from cleanplate.evaluate.triples import MARKED_SUFFIXES, TripleFiles, read_picture, write_triple
+from cleanplate.evaluate.triples import (
+    MARKED_SUFFIXES,
+    TripleFiles,
+    all_or_none,
+    read_picture,
+    write_triple,
+)
 from cleanplate.marks import Assets, sample_marked
 from cleanplate.marks.mosaic import choose_mosaic_share, draw_mosaic, read_long_side
 
@@ -71,7 +77,8 @@ def make_triples(
     """Draw triples from photographs, each at its own size; the same arguments give the same files.
 
     Photographs whose long side is under LEAST_PX are passed over. report: called for each triple written.
-    Raises UsageError where the output folder already has triples, or no photograph is large enough.
+    Raises UsageError where the output folder already has triples, no photograph is large enough, or one is
+    damaged; then none is left there.
     """
     output = options.output
     if output.is_dir() and any(p.name.lower().endswith(MARKED_SUFFIXES) for p in output.iterdir()):
@@ -87,19 +94,20 @@ def make_triples(
     if mosaics is None:
         mosaics = choose_mosaic_share([sizes[photo] for photo in usable])
     order = np.random.default_rng(options.seed).permutation(len(usable))
-    made = []
-    for index in range(options.count or len(usable)):
-        photo = usable[int(order[index % len(usable)])]
-        rng = np.random.default_rng((options.seed, index))
-        if _is_turn(index, mosaics, offset=MOSAIC_OFFSET):
-            name, picture = f"{index:04d}-mosaic", draw_mosaic(usable, rng, read_picture)
-        else:
-            name, picture = f"{index:04d}-{photo.stem}", read_picture(photo)
-        kind = "clean" if _is_turn(index, options.clean_share) else None
-        files = write_triple(output, name, sample_marked(picture, rng, assets, kind=kind))
-        if report is not None:
-            report(files)
-        made.append(files)
+    made: list[TripleFiles] = []
+    with all_or_none(made):
+        for index in range(options.count or len(usable)):
+            photo = usable[int(order[index % len(usable)])]
+            rng = np.random.default_rng((options.seed, index))
+            if _is_turn(index, mosaics, offset=MOSAIC_OFFSET):
+                name, picture = f"{index:04d}-mosaic", draw_mosaic(usable, rng, read_picture)
+            else:
+                name, picture = f"{index:04d}-{photo.stem}", read_picture(photo)
+            kind = "clean" if _is_turn(index, options.clean_share) else None
+            files = write_triple(output, name, sample_marked(picture, rng, assets, kind=kind))
+            if report is not None:
+                report(files)
+            made.append(files)
     return made
 
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cleanplate.errors import InvalidSettingError, UsageError
-from cleanplate.evaluate.triples import TripleFiles, read_picture, write_triple
+from cleanplate.evaluate.triples import TripleFiles, all_or_none, read_picture, write_triple
 from cleanplate.marks import Assets, MarkedPhoto
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.structures import BoolArray, FloatArray
@@ -97,16 +97,17 @@ def make_protocol_triples(
         raise UsageError(f"{output}: has triples already; give another folder, or delete them")
     output.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng(seed).permutation(len(photos))
-    made = []
-    for index in range(count or len(photos)):
-        photo = photos[int(order[index % len(photos)])]
-        rng = np.random.default_rng((seed, index))
-        sample = protocol.draw(read_picture(photo), rng, assets, lossless)
-        files = write_triple(output, f"{index:04d}-{photo.stem}", sample.photo)
-        Image.fromarray(sample.mask.astype(np.uint8) * 255).save(find_mask(files))
-        if report is not None:
-            report(files)
-        made.append(files)
+    made: list[TripleFiles] = []
+    with all_or_none(made):
+        for index in range(count or len(photos)):
+            photo = photos[int(order[index % len(photos)])]
+            rng = np.random.default_rng((seed, index))
+            sample = protocol.draw(read_picture(photo), rng, assets, lossless)
+            files = write_triple(output, f"{index:04d}-{photo.stem}", sample.photo)
+            Image.fromarray(sample.mask.astype(np.uint8) * 255).save(find_mask(files))
+            if report is not None:
+                report(files)
+            made.append(files)
     note = {"protocol": protocol.name, "seed": seed, "lossless": lossless, "pictures": len(made)}
     (output / "protocol.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
     return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.resources import files
@@ -62,7 +63,7 @@ def halve_by_name(names: Iterable[str]) -> dict[str, list[str]]:
         groups.setdefault(name.split("_", 1)[0], []).append(name)
     halves: dict[str, list[str]] = {split: [] for split in SPLITS}
     for group in groups.values():
-        for index, name in enumerate(sorted(group, key=lambda n: hashlib.sha256(n.encode()).hexdigest())):
+        for index, name in enumerate(sorted(group, key=lambda n: hashlib.sha256(os.fsencode(n)).hexdigest())):
             halves[SPLITS[index % 2]].append(name)
     return {split: sorted(chosen) for split, chosen in halves.items()}
 

@@ -13,6 +13,8 @@ A clean photograph is a triple whose opacity is zero everywhere.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,19 @@ def write_triple(folder: Path, name: str, sample: MarkedPhoto) -> TripleFiles:
     return files
 
 
+@contextmanager
+def all_or_none(made: list[TripleFiles]) -> Iterator[None]:
+    """What was drawn goes again when drawing ends before its end: the same command can be given again."""
+    try:
+        yield
+    except BaseException:
+        for files in made:
+            for path in files.marked.parent.iterdir():
+                if path.name.startswith(f"{files.name}."):
+                    path.unlink()
+        raise
+
+
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, upright, of any picture OpenCV reads. Raises UsageError where it cannot."""
     return _read_rgb(path)
@@ -158,10 +173,10 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as exc:
-        raise UsageError(f"{path}: cannot be read ({exc.strerror}); mend or remove its triple") from exc
+        raise UsageError(f"{path}: cannot be read ({exc.strerror}); mend or remove it") from exc
     picture = cv2.imdecode(data, flags) if len(data) else None
     if picture is None:
-        raise UsageError(f"{path}: is not a picture that can be decoded; mend or remove its triple")
+        raise UsageError(f"{path}: is not a picture that can be decoded; mend or remove it")
     return np.asarray(picture)
 
 

@@ -38,6 +38,23 @@ def samples_to_rgb(samples: Samples, icc: bytes | None = None) -> NDArray[Any]:
     return np.ascontiguousarray(array[:, :, :3])
 
 
+def samples_to_alpha(samples: Samples, colour_key: tuple[int, ...] | None = None) -> NDArray[Any] | None:
+    """(H, W) of the samples' own depth, not yet upright; None where no pixel can be transparent.
+
+    colour_key: the one colour that is transparent, if any (`Container.colour_key`).
+    """
+    array = samples.array
+    if samples.mode in ("LA", "RGBA"):
+        return np.ascontiguousarray(array[:, :, -1])
+    if samples.mode == "P":
+        assert samples.palette is not None  # a Samples of mode "P" is always built with one
+        return samples.palette[:, 3][array] if samples.has_alpha else None
+    if colour_key is None or samples.mode not in ("1", "L", "RGB"):
+        return None
+    hits = (array.reshape(*array.shape[:2], -1) == np.array(colour_key)).all(axis=2)
+    return np.where(hits, 0, np.iinfo(array.dtype).max).astype(array.dtype)
+
+
 def rgb_to_grey(rgb: NDArray[Any]) -> NDArray[Any]:
     """(..., 3) uint8 or uint16 to (...): luma, exact where the channels are equal.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -19,6 +21,9 @@ _SIGNATURES = (
 )
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+
+HEAD_BYTES = 64
 
 
 def identify(head: bytes) -> str | None:
@@ -39,3 +44,11 @@ def identify(head: bytes) -> str | None:
             return "AVIF"
         return "HEIF" if brands & _HEIF_BRANDS else None
     return next((name for start, name in _SIGNATURES if head.startswith(start)), None)
+
+
+def identify_file(path: Path) -> str | None:
+    """The same of a file; None where it is not there, or no regular file. Raises OSError."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return identify(stream.read(HEAD_BYTES))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ def split_by_name(share: float, inside: bool) -> Callable[[str], bool]:
     """
 
     def keep(name: str) -> bool:
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+        number = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:4], "big") / 2**32
         return (number < share) is inside
 
     return keep
@@ -201,7 +202,7 @@ def _load_default_font(size_px: int) -> ImageFont.FreeTypeFont:
 
 def _load_logo(path: Path, cache: Path | None) -> NDArray[np.uint8]:
     if path.suffix.lower() == ".svg":
-        kept = cache / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.png" if cache else None
+        kept = cache / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}.png" if cache else None
         if kept is not None and kept.exists():
             with Image.open(kept) as picture:
                 return np.asarray(picture.convert("RGBA"))

@@ -5,6 +5,7 @@ Every example comes from its own seed, so a run that is resumed goes on with exa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
@@ -59,6 +60,10 @@ MORE_CROPS_PX, MOST_CROPS = 400_000, 4
 PER_PHOTO_PX = 256
 #: Crops that wait while others are drawn, so that those of one photograph come far apart.
 SHUFFLED = 48
+#: A damaged photograph, or logo, is passed over; so many in a row end the training.
+MOST_PASSED_OVER = 20
+
+_log = logging.getLogger(__name__)
 
 Example = dict[str, Tensor]
 
@@ -87,7 +92,8 @@ class ExampleSource:
 class Examples(IterableDataset[Example]):
     """Crops without end, the same for the same seed and number of workers.
 
-    make: (source, generator) -> the crops of one marked photograph.
+    make: (source, generator) -> the crops of one marked photograph. What cannot be read is passed over with
+    a warning.
     """
 
     def __init__(
@@ -104,10 +110,18 @@ class Examples(IterableDataset[Example]):
         cv2.setNumThreads(1)
         shuffled: list[Example] = []
         index = number
+        failed = 0
         while True:
             rng = np.random.default_rng((self.seed, index))
             index += count
-            shuffled += self.make(self.source, rng)
+            try:
+                shuffled += self.make(self.source, rng)
+                failed = 0
+            except UsageError as exc:
+                failed += 1
+                if failed == MOST_PASSED_OVER:
+                    raise
+                _log.warning("%s (passed over)", exc)
             while len(shuffled) > SHUFFLED:
                 yield shuffled.pop(int(rng.integers(len(shuffled))))
 

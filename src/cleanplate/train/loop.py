@@ -245,7 +245,11 @@ def _batches(examples: Examples, options: TrainingOptions, count: int) -> Iterat
         prefetch_factor=4 if options.workers else None,
         pin_memory=options.device != "cpu",
     )
-    yield from islice(loader, count)
+    try:
+        yield from islice(loader, count)
+    except UsageError as exc:  # a worker's comes with the worker's trace before its last line
+        last = str(exc).strip().splitlines()[-1]
+        raise UsageError(last.partition("UsageError: ")[2] or last) from None
 
 
 def _is_due(state: TrainingState, options: TrainingOptions, total_steps: int) -> bool:
