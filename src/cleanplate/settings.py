@@ -129,7 +129,7 @@ class RepairSettings:
     """Format of the results; `keep`: each as it came."""
 
     quality: int | None = field(default=None, metadata=_RESULT)
-    """JPEG or WebP quality in 1..100; None: the input's own tables, or 95 where it has none."""
+    """Of JPEG, lossy WebP, HEIC and AVIF, in 1..100; None: the input's own, or 95 where it has none."""
 
     save_masks: bool = False
     """Whether each mask is written to `OUT/.cleanplate/masks/`. Of photographs that were repaired before

@@ -242,6 +242,19 @@ def test_converted_names_keep_a_suffix_that_is_right(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("2024.05.01", "2024.05.01.jpg"),
+        ("v1.0/scan", "v1.0/scan.jpg"),
+        ("a.b.PNG", "a.b.jpg"),
+        ("copy.jpg.orig", "copy.jpg.orig.jpg"),
+    ],
+)
+def test_only_a_suffix_of_pictures_is_replaced(name: str, expected: str) -> None:
+    assert name_outputs([name], "jpeg") == {name: expected}
+
+
 def test_names_that_differ_in_capitals_only_stay_apart() -> None:
     outputs = name_outputs(["A.jpg", "a.jpg", "SUB/x.jpg", "sub/x.jpg"], "keep")
     folded = [name.casefold() for name in outputs.values()]

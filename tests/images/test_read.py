@@ -6,6 +6,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -215,8 +216,18 @@ def test_missing_and_forbidden_files_and_folders(tmp_path: Path, monkeypatch: py
 
 def test_depths_that_would_suffer_are_refused(tmp_path: Path) -> None:
     floats = Image.fromarray(pictures.photograph()[:, :, 0].astype(np.float32))
-    with pytest.raises(UnsupportedPhotoError, match="kind F"):
+    with pytest.raises(UnsupportedPhotoError, match="floating point") as caught:
         read_bytes(tmp_path, "float.tif", pictures.saved(floats, "TIFF"))
+    assert "16 bits" in caught.value.remedy
+    _, colours = cv2.imencode(".tiff", pictures.photograph().astype(np.float32))
+    with pytest.raises(UnsupportedPhotoError, match="floating point"):
+        read_bytes(tmp_path, "colours.tif", colours.tobytes())
+    signed = bytearray(cv2.imencode(".tiff", pictures.photograph())[1].tobytes())
+    tag_at = signed.index(struct.pack("<HHI", 0x0153, 3, 3))  # how samples are meant: three numbers elsewhere
+    (numbers_at,) = struct.unpack_from("<I", signed, tag_at + 8)
+    struct.pack_into("<3H", signed, numbers_at, 2, 2, 2)
+    with pytest.raises(UnsupportedPhotoError, match="of a kind that cannot be read"):
+        read_bytes(tmp_path, "signed.tif", bytes(signed))
     lab = pictures.saved(Image.new("LAB", (8, 8)), "TIFF")
     with pytest.raises(UnsupportedPhotoError, match="kind LAB"):
         read_bytes(tmp_path, "lab.tif", lab)

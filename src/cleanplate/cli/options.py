@@ -190,7 +190,7 @@ SETTING_OPTIONS: Mapping[str, tuple[Option, ...]] = {
         ),
         Option(
             name="quality",
-            help="JPEG or WebP quality, 1 to 100, instead of the input's own",
+            help="quality of JPEG, lossy WebP, HEIC and AVIF, 1 to 100, instead of the input's own",
             parse=int,
             metavar="N",
         ),

@@ -17,7 +17,7 @@ def read_quantisation(container: Container) -> Quantisation | None:
     if not isinstance(details, JpegDetails) or not details.tables:
         return None
     tables = [np.asarray(table, np.float32).reshape(8, 8) for table in details.tables]
-    across, down = details.subsampling in ("4:2:0", "4:2:2"), details.subsampling == "4:2:0"
+    across, down = details.halved
     luma, chroma = tables[0], tables[min(1, len(tables) - 1)]
     if container.orientation >= 5:  # rows and columns change places
         return Quantisation(luma.T, chroma.T, (down, across))

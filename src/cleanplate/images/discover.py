@@ -283,7 +283,10 @@ def _converted(name: str, format: OutputFormat) -> str:
         return name
     suffix, equal = _CONVERTED[format]
     path = PurePosixPath(name)
-    return name if path.suffix.lower() in equal else path.with_suffix(suffix).as_posix()
+    if path.suffix.lower() in equal:
+        return name
+    # What stands behind a dot in a name like 2024.05.01 is no suffix.
+    return path.with_suffix(suffix).as_posix() if path.suffix.lower() in IMAGE_SUFFIXES else name + suffix
 
 
 class _Claims:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-from cleanplate.images import tiffblock
 
 SOI, EOI, SOS, DQT, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xFE
 APP0, APP1, APP2, APP11, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_LS = 0xF7
+_FRAMES = frozenset({*range(0xC0, 0xD0), JPEG_LS}) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 
@@ -208,14 +207,3 @@ def write_icc(profile: bytes) -> list[Segment]:
     most = MOST_BYTES - len(ICC) - 2
     parts = [profile[i : i + most] for i in range(0, len(profile), most)]
     return [Segment(APP2, ICC + bytes([i, len(parts)]) + part) for i, part in enumerate(parts, 1)]
-
-
-def pictures_in(head: Sequence[Segment]) -> int:
-    """How many pictures a multi-picture index lists; 1 without one."""
-    for segment in head:
-        if segment.marker == APP2 and segment.payload.startswith(MULTI_PICTURE):
-            try:
-                return tiffblock.read_directory(segment.payload[len(MULTI_PICTURE) :]).number(0xB001, 1) or 1
-            except ValueError:
-                return 1
-    return 1

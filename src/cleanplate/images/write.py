@@ -56,7 +56,8 @@ def write(
     """Store `rgb` inside `changed`, and the input's own samples outside, with the input's metadata.
 
     rgb: (H, W, 3) upright, of the photograph's own depth. changed: (H, W) bool. temporary_dir: a folder on
-    the same file system as `destination`. quality: 1 to 100 for JPEG and WebP; None: the input's own.
+    the same file system as `destination`. quality: 1 to 100 for formats that lose something; None: the
+    input's own. What is stored without loss stays so in its own format.
 
     Raises UnwritablePhotoError; then nothing is left behind and a file under that name is as it was.
     """

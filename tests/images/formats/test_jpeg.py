@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.errors import UnsupportedPhotoError
 from cleanplate.images import exif, iptc, segments
-from cleanplate.images.formats.jpeg import nearest_subsampling
+from cleanplate.images.formats.jpeg import offered_subsampling
 from cleanplate.images.read import read
 from cleanplate.images.segments import Segment, read_segments
 from cleanplate.images.write import WriteReport, write
@@ -61,30 +62,83 @@ def test_tables_subsampling_and_kind_are_the_inputs(
 
 
 @pytest.mark.parametrize(
-    ("factor", "given", "becomes"),
+    ("factor", "given", "halved"),
     [
-        (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411, "4:1:1", "4:2:2"),
-        (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440, "4:4:0", "4:4:4"),
+        (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411, "4:1:1", (True, False)),
+        (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440, "4:4:0", (False, True)),
     ],
 )
-def test_subsampling_that_the_encoder_lacks_becomes_finer(
-    factor: int, given: str, becomes: str, tmp_path: Path
+def test_subsampling_that_the_encoder_lacks_becomes_444(
+    factor: int, given: str, halved: tuple[bool, bool], tmp_path: Path
 ) -> None:
     written, data = cv2.imencode(
         ".jpg", pictures.photograph()[:, :, ::-1], [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor]
     )
     assert written
     result, report = store(tmp_path, data.tobytes())
-    expected = {"4:2:2": [(2, 1), (1, 1), (1, 1)], "4:4:4": [(1, 1)] * 3}[becomes]
-    assert [c[1:3] for c in read_segments(result).frame.components] == expected
-    assert report.notes == (f"colour subsampling {given} became {becomes}, the nearest finer one",)
+    assert [c[1:3] for c in read_segments(result).frame.components] == [(1, 1)] * 3
+    assert report.notes == (f"colour subsampling {given} became 4:4:4, which loses no colour",)
+    photo = read(tmp_path / "in.jpg", max_megapixels=1)
+    assert photo.quantisation is not None
+    assert photo.quantisation.halved == halved
+
+
+@pytest.mark.parametrize("light", [(4, 1), (4, 2), (3, 1), (2, 4)])
+def test_only_the_ratios_that_the_encoder_offers_are_kept(light: tuple[int, int]) -> None:
+    components = ((1, *light, 0), (2, 1, 1, 1), (3, 1, 1, 1))
+    chosen, notes = offered_subsampling(segments.Frame(8, 8, 8, False, components))
+    assert chosen == "4:4:4"
+    assert len(notes) == 1
 
 
 def test_odd_sampling_factors_become_444() -> None:
     components = ((1, 1, 1, 0), (2, 2, 1, 1), (3, 1, 1, 1))
-    chosen, notes = nearest_subsampling(segments.Frame(8, 8, 8, False, components))
+    chosen, notes = offered_subsampling(segments.Frame(8, 8, 8, False, components))
     assert chosen == "4:4:4"
     assert "unusual" in notes[0]
+
+
+def ycck_file() -> bytes:
+    """A YCCK file, as editors for print make them: inks as light and colours, and Adobe's mark of it."""
+    light = Image.fromarray(255 - pictures.photograph()).convert("YCbCr")
+    planes = [Image.eval(plane, lambda value: 255 - value) for plane in light.split()]
+    no_black = Image.new("L", light.size, 0)
+    fine, coarse = ([value] * 64 for value in (4, 40))
+    merged = Image.merge("CMYK", [*planes, no_black])
+    data = bytearray(pictures.saved(merged, "JPEG", qtables=[fine, coarse, coarse, fine]))
+    data[data.index(b"Adobe") + 11] = 2
+    return bytes(data)
+
+
+def test_inks_that_were_light_and_colours_are_all_stored_finely(tmp_path: Path) -> None:
+    data = ycck_file()
+    assert read_segments(data).adobe_transform == 2
+    result, report = store(tmp_path, data)
+    assert report.notes == ("stored as CMYK instead of YCCK",)
+    with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(result)) as after:
+        assert [after.quantization[c[3]][0] for c in read_segments(result).frame.components] == [4] * 4
+        difference = np.asarray(before).astype(int) - np.asarray(after)
+    difference[8:40, 8:56] = 0
+    assert np.sqrt((difference**2).mean()) < 1.5
+    photo = read(tmp_path / "in.jpg", max_megapixels=1)
+    assert photo.quantisation is not None
+    assert (photo.quantisation.luma[0, 0], photo.quantisation.chroma[0, 0]) == (4, 40)
+
+
+@pytest.mark.parametrize(
+    ("marker", "kind"),
+    [(0xC3, "lossless JPEG"), (0xCB, "lossless JPEG"), (0xC5, "hierarchical JPEG"), (0xF7, "JPEG-LS")],
+)
+def test_kinds_that_cannot_be_decoded_are_refused_and_not_called_damaged(
+    marker: int, kind: str, tmp_path: Path
+) -> None:
+    data = pictures.saved(pictures.picture(), "JPEG")
+    parts = read_segments(data)
+    head = [s for s in parts.head if s.marker != segments.DQT]  # these kinds need none
+    coded = [Segment(marker, s.payload) if s.marker == 0xC0 else s for s in head]
+    with pytest.raises(UnsupportedPhotoError, match=f"coded as {kind}") as caught:
+        store(tmp_path, with_segments(data[:2] + data[parts.scan_at :], *coded))
+    assert "plain JPEG" in caught.value.remedy
 
 
 def test_three_different_tables_are_kept(tmp_path: Path) -> None:

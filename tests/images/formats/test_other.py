@@ -295,7 +295,7 @@ def test_a_tiff_predictor_is_kept(tmp_path: Path) -> None:
 def test_heic_names_what_it_cannot_keep(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(pictures.heic_file())
     photo = read(tmp_path / "in", max_megapixels=1)
-    photo.container.details.update({"depth_images": [], "aux": {"urn:gain": [1]}})
+    photo.container.details.info.update({"depth_images": [], "aux": {"urn:gain": [1]}})
     report = write(
         photo, photo.rgb, np.zeros((48, 64), bool), tmp_path / "out", temporary_dir=tmp_path / "tmp"
     )

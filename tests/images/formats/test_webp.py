@@ -1,4 +1,4 @@
-"""WebP: a picture that is stored as an animation of one frame."""
+"""WebP: an animation of one frame, and what loses nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cleanplate.images import riff
 from cleanplate.images.read import read
 from cleanplate.images.riff import RiffChunk
 from cleanplate.images.write import write
+from cleanplate.settings import OutputFormat
 from tests.images import pictures
 
 
@@ -52,6 +53,19 @@ def test_a_single_frame_stays_as_it_was_coded(lossless: bool, tmp_path: Path) ->
         if lossless:
             np.testing.assert_array_equal(read(target, max_megapixels=1).rgb, rgb)
     assert sizes["animated"] == pytest.approx(sizes["plain"], abs=40)
+
+
+@pytest.mark.parametrize("format", ["keep", "webp"])
+def test_a_lossless_picture_stays_so_whatever_quality_is_asked_for(
+    format: OutputFormat, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_bytes(pictures.saved(pictures.picture(), "WEBP", lossless=True))
+    photo = read(tmp_path / "in", max_megapixels=1)
+    rgb, changed = photo.rgb.copy(), np.ones((photo.height, photo.width), bool)
+    rgb[4:16, 4:20] = 200
+    target = tmp_path / "out.webp"
+    write(photo, rgb, changed, target, temporary_dir=tmp_path / "tmp", format=format, quality=50)
+    np.testing.assert_array_equal(read(target, max_megapixels=1).rgb, rgb)
 
 
 def test_only_a_single_frame_is_looked_into() -> None:

@@ -22,6 +22,8 @@ DAMAGED = "get an undamaged copy of the file"
 #: Rows that go from Pillow to NumPy at a time.
 _ROWS = 64
 CONVERT = "convert it to PNG or JPEG with another program first"
+#: What Pillow says of a sound file whose kind of pixels it does not know.
+_UNKNOWN_PIXELS = "unknown pixel mode"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,12 +81,14 @@ def open_picture(file: File, plugin: Callable[[io.BytesIO], ImageFile.ImageFile]
     """Read a file's header with one of Pillow's plugins and check its size.
 
     The plugin is called directly: `Image.open` would apply Pillow's own limit, which is a global.
+
+    Raises UnreadablePhotoError for a damaged header, UnsupportedPhotoError for pixels of a kind not known.
     """
     try:
         picture = plugin(io.BytesIO(file.data))
-    except (
-        Exception
-    ) as exc:  # plugins raise whatever a damaged header leads them into, struct.error to KeyError
+    except Exception as exc:  # plugins raise whatever a damaged header leads to, struct.error to KeyError
+        if _UNKNOWN_PIXELS in str(exc):
+            raise file.unsupported("its pixels are of a kind that cannot be read") from exc
         raise file.unreadable(f"its header is damaged ({_first_line(exc)})") from exc
     file.check_size(*picture.size)
     return picture

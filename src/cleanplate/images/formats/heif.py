@@ -1,8 +1,9 @@
-"""HEIC, with the extra `heic`: 8 and 10 bits, EXIF, XMP, ICC and the video profile kept."""
+"""HEIC, with the extra `heic`: 8 and 10 bits, subsampling, EXIF, XMP, ICC and the video profile kept."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from cleanplate.errors import MissingExtraError, UnsupportedPhotoError
 from cleanplate.extras import require
-from cleanplate.images import exif, preview
+from cleanplate.images import exif, hevc, preview
 from cleanplate.images.container import Container, Metadata, Samples
 from cleanplate.images.formats.base import DEFAULT_QUALITY, Draft, Encoded, File, holds_c2pa_box
 from cleanplate.images.orientation import to_stored
@@ -29,8 +30,19 @@ _KEPT = (
     "ambient_viewing_environment",
     "nominal_diffuse_white_luminance",
     "bit_depth",
-    "chroma",
 )
+#: The subsamplings that colours can be coded with; grey pictures have one of their own.
+_COLOUR_CHROMA = (420, 422, 444)
+#: pillow-heif's name of the quality that loses nothing.
+_LOSSLESS = -1
+
+
+@dataclass(frozen=True, eq=False)
+class HeifDetails:
+    """What pillow-heif reports about a picture, and whether it was coded without loss."""
+
+    info: dict[str, Any]
+    lossless: bool
 
 
 def _library(path: Path) -> ModuleType:
@@ -67,10 +79,12 @@ def decode(file: File) -> Container:
     width, height = picture.size
     array = np.frombuffer(data, np.uint16 if depth else np.uint8).reshape(height, width, -1)
     pixels = np.ascontiguousarray(array[:, :, 0] if mode == "L" else array)
-    return _container(picture.info, Samples(mode, pixels), c2pa=holds_c2pa_box(file.data))
+    details = HeifDetails(picture.info, lossless=hevc.is_lossless(file.data))
+    return _container(details, Samples(mode, pixels), c2pa=holds_c2pa_box(file.data))
 
 
-def _container(info: dict[str, Any], upright: Samples, *, c2pa: bool) -> Container:
+def _container(details: HeifDetails, upright: Samples, *, c2pa: bool) -> Container:
+    info = details.info
     block = (info.get("exif") or b"").removeprefix(_EXIF_PREFIX) or None
     # The decoder turns the picture upright and leaves the tag; the encoder turns it by the tag.
     orientation = exif.orientation(block)
@@ -86,7 +100,7 @@ def _container(info: dict[str, Any], upright: Samples, *, c2pa: bool) -> Contain
             cicp=_cicp(info.get("nclx_profile")),
             c2pa=c2pa,
         ),
-        details=info,
+        details=details,
     )
 
 
@@ -97,7 +111,8 @@ def _cicp(nclx: dict[str, Any] | None) -> tuple[int, int] | None:
 def encode(draft: Draft) -> Encoded:
     """The picture as a HEIC file; mode L, LA, RGB or RGBA."""
     library = require("pillow_heif", extra="heic")
-    info: dict[str, Any] = draft.container.details
+    details: HeifDetails = draft.container.details
+    info = details.info
     metadata, samples = draft.container.metadata, draft.samples
     height, width = samples.array.shape[:2]
     mode = samples.mode + (";16" if samples.array.dtype == np.uint16 else "")
@@ -108,8 +123,14 @@ def encode(draft: Draft) -> Encoded:
     block = preview.renew_exif(metadata.exif, draft.preview) if metadata.exif is not None else None
     packet = preview.renew_xmp(metadata.xmp, draft.preview) if metadata.xmp is not None else None
     target = io.BytesIO()
-    file.save(target, quality=draft.quality or DEFAULT_QUALITY, exif=block, xmp=packet)
+    quality = _LOSSLESS if details.lossless else draft.quality or DEFAULT_QUALITY
+    file.save(target, quality=quality, exif=block, xmp=packet, **_subsampling(info))
     return Encoded(target.getvalue(), (*_notes(info), *((exif.C2PA_LEFT_OUT,) if metadata.c2pa else ())))
+
+
+def _subsampling(info: dict[str, Any]) -> dict[str, int]:
+    """pillow-heif reports it with the picture, but takes it for the whole file."""
+    return {"chroma": info["chroma"]} if info.get("chroma") in _COLOUR_CHROMA else {}
 
 
 def _notes(info: dict[str, Any]) -> tuple[str, ...]:

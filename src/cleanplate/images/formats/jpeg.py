@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cleanplate.images import exif, iptc, preview, segments, xmpparts
+from cleanplate.images import exif, iptc, multipicture, preview, segments, xmpparts
 from cleanplate.images.container import Container, Metadata
 from cleanplate.images.formats.base import (
     DEFAULT_QUALITY,
@@ -41,15 +41,29 @@ from cleanplate.images.segments import (
 _OFFERED = {(2, 2): "4:2:0", (2, 1): "4:2:2", (1, 1): "4:4:4"}
 _FINEST = "4:4:4"
 _NAMES = {**_OFFERED, (4, 1): "4:1:1", (1, 2): "4:4:0", (4, 2): "4:1:0"}
+#: Ways of coding that Pillow's decoder does not know, by their frame's marker.
+_UNKNOWN_KINDS = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless JPEG"),
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "hierarchical JPEG"),
+    segments.JPEG_LS: "JPEG-LS",
+}
+_UNUSUAL = "of an unusual kind"
+_PREVIEWS_NOTE = "the preview after the picture was left out: it shows the mark"
 
 
 @dataclass(frozen=True, eq=False)
 class JpegDetails:
-    """What the encoder is told. tables: one quantisation table a component. metadata: APPn and comments."""
+    """What the encoder is told. metadata: APPn and comments.
+
+    tables: the file's quantisation tables, one a component; the last one goes on. halved: whether its colours
+    are stored at half the resolution or less, across and down. subsampling: what they are stored with again.
+    """
 
     metadata: tuple[Segment, ...]
     tables: tuple[tuple[int, ...], ...]
+    halved: tuple[bool, bool]
     subsampling: str
+    is_ycck: bool
     progressive: bool
     keeps_rgb: bool
     trailer: bytes
@@ -63,6 +77,7 @@ def decode(file: File) -> Container:
     except ValueError as exc:
         raise file.unreadable(f"the JPEG file is damaged: {exc}") from exc
     _check_kind(file, parts)
+    parts, notes = _without_previews(file, parts)
     picture = open_picture(file, JpegImageFile)
     load_picture(file, picture)
     metadata = read_metadata(parts, picture.info)
@@ -71,22 +86,32 @@ def decode(file: File) -> Container:
         samples=picture_samples(picture),
         orientation=exif.orientation(metadata.exif),
         metadata=metadata,
-        details=_details(parts, picture),
+        details=_details(parts, picture, notes),
     )
 
 
 def _check_kind(file: File, parts: JpegFile) -> None:
     file.check_size(parts.frame.width, parts.frame.height)
-    pictures = segments.pictures_in(parts.head)
-    if pictures > 1:
+    kind = next((_UNKNOWN_KINDS[s.marker] for s in parts.head if s.marker in _UNKNOWN_KINDS), None)
+    if kind is not None:
         raise file.unsupported(
-            f"the file holds {pictures} pictures (a gain map, a depth map or a second view)",
-            "export it as a plain JPEG first",
+            f"the file is coded as {kind}, which cannot be decoded", "export it as a plain JPEG, PNG or TIFF"
         )
     if parts.frame.depth != 8:
         raise file.unsupported(f"the JPEG file has {parts.frame.depth} bits a sample; only 8 can be decoded")
     if len(parts.frame.components) not in (1, 3, 4):
         raise file.unsupported(f"the JPEG file has {len(parts.frame.components)} components")
+
+
+def _without_previews(file: File, parts: JpegFile) -> tuple[JpegFile, tuple[str, ...]]:
+    alone = multipicture.without_previews(file.data, parts)
+    if alone is None:
+        pictures = multipicture.count_pictures(parts)
+        raise file.unsupported(
+            f"the file holds {pictures} pictures (a gain map, a depth map or a second view)",
+            "export it as a plain JPEG first",
+        )
+    return alone, () if alone is parts else (_PREVIEWS_NOTE,)
 
 
 def read_metadata(parts: JpegFile, info: dict[Any, Any]) -> Metadata:
@@ -105,23 +130,28 @@ def read_metadata(parts: JpegFile, info: dict[Any, Any]) -> Metadata:
     )
 
 
-def _details(parts: JpegFile, picture: Image.Image) -> JpegDetails:
+def _details(parts: JpegFile, picture: Image.Image, notes: tuple[str, ...]) -> JpegDetails:
     quantisation: dict[int, list[int]] = picture.quantization  # type: ignore[attr-defined]  # JpegImageFile has it
     tables = [tuple(quantisation[component[3]]) for component in parts.frame.components]
     while len(tables) > 1 and tables[-1] == tables[-2]:
         tables.pop()
-    subsampling, notes = nearest_subsampling(parts.frame)
+    across, down = _steps(parts.frame) or (1, 1)
+    subsampling, changed = offered_subsampling(parts.frame)
+    notes = (*changed, *notes)
     if parts.trailer.strip(b"\0"):
         notes = (
             *notes,
             "data after the picture (such as a motion photo's film) were kept and may show the mark",
         )
-    if len(parts.frame.components) == 4 and parts.adobe_transform == 2:
+    is_ycck = len(parts.frame.components) == 4 and parts.adobe_transform == 2
+    if is_ycck:
         notes = (*notes, "stored as CMYK instead of YCCK")
     return JpegDetails(
         metadata=parts.metadata,
         tables=tuple(tables),
+        halved=(across >= 2, down >= 2),
         subsampling=subsampling,
+        is_ycck=is_ycck,
         progressive=parts.frame.progressive,
         keeps_rgb=_is_stored_as_rgb(parts),
         trailer=parts.trailer,
@@ -129,24 +159,30 @@ def _details(parts: JpegFile, picture: Image.Image) -> JpegDetails:
     )
 
 
-def nearest_subsampling(frame: Frame) -> tuple[str, tuple[str, ...]]:
-    """The encoder's subsampling that is equal or the nearest finer one, and a note where it differs.
+def offered_subsampling(frame: Frame) -> tuple[str, tuple[str, ...]]:
+    """The frame's subsampling where the encoder offers it, else 4:4:4 (any other loses colour), and a note.
 
-    >>> nearest_subsampling(Frame(8, 8, 8, False, ((1, 4, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1))))
-    ('4:2:2', ('colour subsampling 4:1:1 became 4:2:2, the nearest finer one',))
+    >>> offered_subsampling(Frame(8, 8, 8, False, ((1, 4, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1))))
+    ('4:4:4', ('colour subsampling 4:1:1 became 4:4:4, which loses no colour',))
     """
+    steps = _steps(frame)
+    given = _NAMES.get(steps, _UNUSUAL) if steps is not None else _UNUSUAL
+    chosen = given if given in _OFFERED.values() else _FINEST
+    return chosen, () if given == chosen else (
+        f"colour subsampling {given} became {chosen}, which loses no colour",
+    )
+
+
+def _steps(frame: Frame) -> tuple[int, int] | None:
+    """How many pixels across and down share a colour; None where the components' factors are unusual."""
     if len(frame.components) != 3:
-        return _FINEST, ()
-    factors = [(component[1], component[2]) for component in frame.components]
-    across, down = max(f[0] for f in factors), max(f[1] for f in factors)
+        return 1, 1
+    light, *colours = [(component[1], component[2]) for component in frame.components]
+    across, down = colours[0]
     # Only where both colour components are coarser than the light can anything but 4:4:4 be meant.
-    own = factors[0] == (across, down) and factors[1] == factors[2]
-    ratio = (across // factors[1][0], down // factors[1][1]) if own else (1, 1)
-    chosen = next(name for (x, y), name in _OFFERED.items() if x <= ratio[0] and y <= ratio[1])
-    if own and _NAMES.get(ratio) == chosen:
-        return chosen, ()
-    given = _NAMES.get(ratio, "of an unusual kind") if own else "of an unusual kind"
-    return chosen, (f"colour subsampling {given} became {chosen}, the nearest finer one",)
+    if colours[0] != colours[1] or not across or not down or light[0] % across or light[1] % down:
+        return None
+    return light[0] // across, light[1] // down
 
 
 def _is_stored_as_rgb(parts: JpegFile) -> bool:
@@ -193,7 +229,7 @@ def _encode_pixels(
     if own is not None and picture.mode == "RGB":
         options |= {"subsampling": own.subsampling, "keep_rgb": own.keeps_rgb}
     if own is not None and quality is None:
-        options["qtables"] = [list(table) for table in own.tables]
+        options["qtables"] = [list(table) for table in _encoder_tables(own)]
     else:
         options["quality"] = quality or DEFAULT_QUALITY
         if own is None and (quality or DEFAULT_QUALITY) >= 90:
@@ -206,6 +242,11 @@ def _encode_pixels(
         was_progressive = options.pop("progressive", False)
         notes = ("stored as baseline JPEG: too detailed for the progressive encoder",) * was_progressive
         return save_picture(picture, "JPEG", **{**options, "optimize": False}), notes
+
+
+def _encoder_tables(own: JpegDetails) -> tuple[tuple[int, ...], ...]:
+    """The file's tables; where inks take the place of light and colours, all have the light's, finer one."""
+    return (*own.tables[:1] * 3, own.tables[-1]) if own.is_ycck else own.tables
 
 
 def _merge_adobe(own: tuple[Segment, ...], encoder: tuple[Segment, ...]) -> list[Segment]:

@@ -86,6 +86,7 @@ _INVERTED_GREY, _GREY, _RGB = 0, 1, 2
 _COLOUR_CHANNELS = {_INVERTED_GREY: 1, _GREY: 1, _RGB: 3, 3: 1, 4: 1, 5: 4, 6: 3}
 #: What a channel beside the colours is.
 UNSPECIFIED, PREMULTIPLIED, _STRAIGHT_ALPHA = 0, 1, 2
+_FLOATING_POINT = 3
 _C2PA = 0xCD41
 _INTERLEAVE = "store it with interleaved channels (chunky, not planar) with another program first"
 
@@ -114,6 +115,8 @@ def decode(file: File) -> Container:
     file.check_size(first.number(_WIDTH) or 0, first.number(_HEIGHT) or 0)
     if pages > 1:
         raise file.unsupported(f"the file has {pages} pages", "export the page that is meant")
+    if first.number(_SAMPLE_FORMAT) == _FLOATING_POINT:
+        raise file.unsupported("its samples are floating point numbers", "export it with 16 bits a sample")
     samples = _decode_deep(file, first) if _is_deep(first) else _decode_bytes(file, first)
     return Container(
         format="TIFF",

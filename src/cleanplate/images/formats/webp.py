@@ -89,7 +89,7 @@ def encode(draft: Draft) -> Encoded:
 
 
 def _options(own: tuple[RiffChunk, ...], quality: int | None) -> dict[str, Any]:
-    if own and riff.is_lossless(own) and quality is None:
+    if own and riff.is_lossless(own):  # whatever quality is asked for: that is of lossy pictures
         return {"lossless": True, "exact": True, "method": _EFFORT}
     frame = riff.data_of(riff.coded_in(own), b"VP8 ")
     estimated = riff.lossy_quality(frame) if frame is not None else None
