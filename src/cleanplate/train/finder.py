@@ -28,7 +28,7 @@ from cleanplate.train.validation import make_finder_validation
 #: The encoder knows photographs already; it learns at this share of the decoder's rate.
 ENCODER_RATE = 0.3
 #: Of a trained finder so many of the encoder's first stages are kept, on a CPU: see `group_parameters`.
-KEPT_STAGES = 3
+KEPT_STAGES = 1
 #: Many photographs of a folder may be clean, and the scene's own lettering is what is most like a mark.
 CLEAN_SHARE = 0.3
 SCENE_TEXT_SHARE = 0.25
@@ -62,10 +62,8 @@ def train_finder(
         network.load_state_dict(load_networks(init).finder.state_dict())
     else:
         load_pretrained_encoder(network.encoder)
-    keep_filters = init is not None and options.device == "cpu"
-    groups = group_parameters(
-        network, ENCODER_RATE, keep_filters=keep_filters, keep_stages=KEPT_STAGES if keep_filters else 0
-    )
+    keep = KEPT_STAGES if init is not None and options.device == "cpu" else 0
+    groups = group_parameters(network, ENCODER_RATE, keep_stages=keep)
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_examples, seed)

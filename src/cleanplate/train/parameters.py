@@ -8,25 +8,20 @@ from torch import nn
 
 
 def group_parameters(
-    network: nn.Module, encoder_rate: float, *, keep_filters: bool, keep_stages: int = 0
+    network: nn.Module, encoder_rate: float, *, keep_stages: int = 0
 ) -> list[dict[str, Any]]:
     """Groups for AdamW: the encoder at a share of the learning rate, everything else at the whole of it.
 
-    network: has an `encoder`. encoder_rate: its share, in (0, 1]. keep_filters: the encoder's depthwise
-    filters stay as they are. They are a twelfth of its parameters, but on a CPU their gradient takes two
-    thirds of a step (oneDNN has no fast kernel for it: 120 ms where the filtering itself takes 1 ms).
-    keep_stages: so many of its first stages stay as they are, and what comes before them. They need no
-    gradient at all then: with three of six a step of the finder is 1.5 times as fast.
+    network: has an `encoder`. encoder_rate: its share, in (0, 1]. keep_stages: so many of its first stages
+    stay as they are, and what comes before them. They need no gradient at all then: a step of the finder is
+    1.4 times as fast with three of six (docs/benchmarks.md).
 
     >>> from cleanplate.models.nets.finder import Finder
-    >>> encoder, rest = group_parameters(Finder(), 0.3, keep_filters=True)
+    >>> encoder, rest = group_parameters(Finder(), 0.3, keep_stages=1)
     >>> encoder["scale"], all(p.requires_grad for p in encoder["params"])
     (0.3, True)
     """
     encoder = network.get_submodule("encoder")
-    for module in encoder.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1:
-            module.requires_grad_(not keep_filters)
     if keep_stages:
         stages = encoder.get_submodule("stages")
         assert isinstance(stages, nn.ModuleList)

@@ -48,8 +48,7 @@ def train_restorer(
     device = torch.device(options.device)
     finder.to(device=device, dtype=choose_dtype(device, finder.dtypes))
     source = replace(source, clean_share=CLEAN_SHARE)
-    keep_filters = init is not None and options.device == "cpu"
-    groups = group_parameters(network, ENCODER_RATE, keep_filters=keep_filters)
+    groups = group_parameters(network, ENCODER_RATE)
 
     def examples(seed: int) -> Examples:
         return Examples(source, make_restorer_examples, seed)
