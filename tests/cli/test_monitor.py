@@ -43,7 +43,7 @@ def test_a_run_that_died_is_over(tmp_path, capsys, monkeypatch):
     write_status(tmp_path, RunStatus(state="running", process=2**22 + 1, updated=1.0))
     monkeypatch.setattr(monitor.time, "sleep", pytest.fail)
     assert main(["monitor", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["run"]["state"] == "running"
+    assert json.loads(capsys.readouterr().out)["run"]["state"] == "killed"
 
 
 def test_live_on_a_terminal(tmp_path, capsys, monkeypatch):

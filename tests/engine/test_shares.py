@@ -258,3 +258,16 @@ def test_readers_stop_while_the_owner_waits_for_memory(tmp_path):
     reader.join(10)
     assert admitted == [True]
     assert begun[0].job is two
+
+
+def test_two_writers_give_back_at_once_what_they_held():
+    conveyor = Conveyor(200, MemoryShares(None))
+    conveyor.shares.queue(30)
+    writers = [threading.Thread(target=conveyor.put_stored, args=(nbytes,)) for nbytes in (10, 20)]
+    with conveyor.shares.changed:  # as the feeder holds it while it looks for room
+        for writer in writers:
+            writer.start()
+        time.sleep(0.1)
+    for writer in writers:
+        writer.join()
+    assert conveyor.held_bytes == 0

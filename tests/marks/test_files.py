@@ -74,3 +74,10 @@ def test_a_number_of_photographs_that_is_none_is_not_known(tmp_path, said):
     Image.new("RGBA", (4, 4), (9, 9, 9, 99)).save(tmp_path / "mark.png", pnginfo=notes)
     assert read_mark(tmp_path / "mark.png").photographs == 0
     assert read_mark(tmp_path / "mark.png").place is None or said == "-3"
+
+
+def test_a_picture_too_large_to_decode_is_no_mark(tmp_path, monkeypatch):
+    Image.new("RGBA", (40, 40), (9, 9, 9, 99)).save(tmp_path / "mark.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UsageError, match="the mark cannot be read"):
+        read_mark(tmp_path / "mark.png")

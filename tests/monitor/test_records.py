@@ -1,5 +1,7 @@
 """A run's state as files."""
 
+import os
+
 from cleanplate.monitor import records
 from cleanplate.monitor.records import (
     SAMPLES_FILE,
@@ -60,3 +62,21 @@ def test_samples_stay_bounded(tmp_path, monkeypatch):
     kept = [sample["seconds"] for sample in read_samples(tmp_path)]
     assert kept == list(range(kept[0], 200))
     assert len(kept) > 5
+
+
+def test_damaged_lines_and_figures_that_are_none_are_left_out(tmp_path):
+    append_sample(tmp_path, {"seconds": 1})
+    with (tmp_path / SAMPLES_FILE).open("ab") as file:
+        file.write(b'\xff\xfe\n{"seconds": 2, "cpu": null, "gpu": "none"}\n')
+    assert read_samples(tmp_path) == [{"seconds": 1}, {"seconds": 2}]
+
+
+def test_a_run_whose_process_is_gone_was_killed(tmp_path):
+    gone = 2**22 + 1
+    for state, process, told in (
+        ("running", gone, "killed"),
+        ("running", os.getpid(), "running"),
+        ("finished", gone, "finished"),
+    ):
+        write_status(tmp_path, RunStatus(state=state, process=process, updated=1.0))
+        assert read_status(tmp_path).state == told

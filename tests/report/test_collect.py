@@ -129,7 +129,10 @@ def test_trying_again_what_fails_again_hides_no_story_either(tmp_path):
 
 
 def test_lines_of_another_version_are_passed_over(tmp_path):
-    journal(tmp_path, {"kind": "finished"}, {"kind": "new", "time": "x"}, {}, started(), finished("a.jpg"))
+    odd = {**finished("b.jpg"), "receipt": ["x"]}
+    journal(
+        tmp_path, {"kind": "finished"}, {"kind": "new", "time": "x"}, {}, odd, started(), finished("a.jpg")
+    )
     assert len(collect(tmp_path).photos) == 1
     assert collect(tmp_path).run.began > 0
 

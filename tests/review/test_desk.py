@@ -544,3 +544,14 @@ def test_a_mark_that_was_worked_out_is_found_where_the_output_folder_has_gone(tm
     assert mark == str(tmp_path / "out" / ".cleanplate" / "shared-mark.png")
     moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
     assert read_run_settings(moved).mark == (str(moved / ".cleanplate" / "shared-mark.png"),)
+
+
+def test_what_was_changed_or_removed_since_it_was_written_cannot_be_approved(client, ids, output):
+    (output / "a.png").write_bytes(b"retouched by hand")
+    (output / "b.jpg").unlink()
+    for name in ("a.png", "b.jpg"):
+        answer = act(client, ids[name], "approve")
+        assert answer.status_code == 409
+        assert "changed or removed" in answer.json()["error"]["cause"]
+        assert review_of(client, ids[name])["decision"] is None
+    assert (output / "a.png").read_bytes() == b"retouched by hand"

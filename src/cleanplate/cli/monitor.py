@@ -122,19 +122,9 @@ def _repeat(look: Callable[[], object], source: Source, arguments: argparse.Name
     while True:
         look()
         status = source.status()
-        if arguments.once or (status is not None and _is_over(status)):
+        if arguments.once or (status is not None and status.state != "running"):
             return
         time.sleep(arguments.interval)
-
-
-def _is_over(status: RunStatus) -> bool:
-    """Whether a run has ended, or has died without saying so."""
-    import psutil
-
-    from cleanplate.monitor.records import STALE_SECONDS
-
-    stale = time.time() - status.updated > STALE_SECONDS
-    return status.state != "running" or (stale and not psutil.pid_exists(status.process))
 
 
 def _format_json(source: Source) -> str:

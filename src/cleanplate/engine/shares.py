@@ -47,7 +47,8 @@ class MemoryShares:
 
     def queue(self, nbytes: int) -> None:
         """Pictures take so much more, or less where it is negative. Whoever adds has asked `has_room`."""
-        self.set_queued(self._queued + nbytes)
+        with self.changed:  # two writers may give back at once
+            self.set_queued(self._queued + nbytes)
 
     @contextmanager
     def holding(self, nbytes: int) -> Iterator[None]:

@@ -25,6 +25,10 @@ _PLACE_NOTE = "cleanplate place"
 _PLACE = "(-?[0-9]{1,9}) (-?[0-9]{1,9}) ([0-9]{1,9}) ([0-9]{1,9})(?: (0|0[.]5|1) (0|0[.]5|1))?"
 
 
+#: What Pillow raises for files that are damaged or too large; the last two come of damaged chunks.
+_UNREADABLE = (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError)
+
+
 def read_mark(path: Path) -> Mark:
     """The mark in a picture with an alpha channel.
 
@@ -37,7 +41,7 @@ def read_mark(path: Path) -> Mark:
             place = str(picture.info.get(_PLACE_NOTE, ""))
             has_alpha = "A" in picture.getbands() or "transparency" in picture.info
             rgba = np.asarray(picture.convert("RGBA"), np.float32) / 255
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as exc:  # as damaged chunks come
+    except _UNREADABLE as exc:
         raise UsageError(f"{path}: the mark cannot be read ({exc}); give an RGBA PNG") from exc
     if not has_alpha:
         raise UsageError(f"{path}: the mark has no alpha channel; save it as PNG with transparency")

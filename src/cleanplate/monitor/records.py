@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 #: Below the output folder.
 STATUS_FILE = Path(".cleanplate") / "status.json"
@@ -27,9 +30,10 @@ MOST_SAMPLE_BYTES = 4_000_000
 class RunStatus:
     """How far a run is. Times in seconds since 1970; `seconds` by stage, summed over threads.
 
-    state: "running", "finished", "interrupted" or, where an error ended it, "failed". images: photographs by
-    what became of them. surveyed: of so many a shared mark is looked for, before any is worked on; 0: that is
-    over, or was not asked for.
+    state: "running", "finished", "interrupted", "failed" where an error ended it or, for whoever reads it,
+    "killed" where it said nothing for long and its process is gone. images: photographs by what became of
+    them. surveyed: of so many a shared mark is looked for, before any is worked on; 0: that is over, or was
+    not asked for.
     metered_peak_bytes: the most that live tensors and queued pictures took together; None: not metered.
     """
 
@@ -68,9 +72,15 @@ def read_status(output: Path) -> RunStatus | None:
     try:
         content = json.loads((output / STATUS_FILE).read_text(encoding="utf-8"))
         known = {f.name for f in dataclasses.fields(RunStatus)}
-        return RunStatus(**{name: value for name, value in content.items() if name in known})
+        status = RunStatus(**{name: value for name, value in content.items() if name in known})
+        return dataclasses.replace(status, state="killed") if _has_died(status) else status
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def _has_died(status: RunStatus) -> bool:
+    stale = time.time() - status.updated > STALE_SECONDS
+    return status.state == "running" and stale and not psutil.pid_exists(status.process)
 
 
 def append_sample(output: Path, figures: Mapping[str, Any]) -> None:
@@ -93,17 +103,17 @@ def clear_samples(output: Path) -> None:
 
 
 def read_samples(output: Path, last: int = 600) -> list[dict[str, Any]]:
-    """The last so many samples; a line that is only half written is left out."""
+    """The last so many samples; a line that is only half written, and what is no figure, is left out."""
     try:
-        lines = (output / SAMPLES_FILE).read_text(encoding="utf-8").splitlines()[-last:]
+        text = (output / SAMPLES_FILE).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     samples = []
-    for line in lines:
+    for line in text.splitlines()[-last:]:
         try:
             sample = json.loads(line)
         except ValueError:
             continue
         if isinstance(sample, dict):
-            samples.append(sample)
+            samples.append({name: value for name, value in sample.items() if isinstance(value, (int, float))})
     return samples

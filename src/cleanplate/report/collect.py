@@ -135,7 +135,7 @@ class _Story:
     def take(self, line: Mapping[str, Any]) -> None:
         try:
             self._take(str(line["kind"]), line)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             return  # a line of another version
 
     def _take(self, kind: str, line: Mapping[str, Any]) -> None:

@@ -125,6 +125,16 @@ class Album:
             raise RefusalError(
                 BUSY, "this photograph has no result", "do it again first, or keep the original"
             )
+        try:
+            fits = entry.receipt.output.still_fits(self.workspace.destination(name))
+        except OSError:
+            fits = False
+        if not fits:
+            raise RefusalError(
+                BUSY,
+                "this photograph's result was changed or removed since it was written",
+                "do it again, or keep your own version in another folder",
+            )
         return Decision(verb, _key(photo), name, entry.receipt.output.sha256)
 
     def decide(self, decisions: Sequence[Decision]) -> None:

@@ -24,6 +24,8 @@ Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{16}$", description="The photograp
 KnownTag = Annotated[str | None, Header(alias="if-none-match")]
 Json = dict[str, Any]
 
+#: Numbers of events have fewer digits.
+_MOST_DIGITS = 19
 _MASK_BODY = {"requestBody": {"required": True, "content": {"image/png": {"schema": {"type": "string"}}}}}
 
 
@@ -274,5 +276,6 @@ def _add_run(app: FastAPI, desk: Desk, run: Run) -> None:
         last: Annotated[str | None, Header(alias="last-event-id")] = None,
     ) -> StreamingResponse:
         """Server-sent events: hello, photo, queue, job, mark, run, sample, note, bye."""
-        known = int(last) if last is not None and last.isascii() and last.isdecimal() else after
+        numbered = last is not None and last.isascii() and last.isdecimal() and len(last) < _MOST_DIGITS
+        known = int(last or 0) if numbered else after
         return StreamingResponse(desk.feed.listen(known), media_type="text/event-stream")
