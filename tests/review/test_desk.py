@@ -280,7 +280,7 @@ def test_one_mask_for_all_photographs_like_this_one(client, desk, ids, output):
     alike = client.get(f"/api/photos/{ids['a.png']}/alike").json()
     assert alike == {
         "ids": [ids["b.jpg"], ids["clean.png"]],
-        "skipped": {"decided": 1, "busy": 0, "elsewhere": 2},
+        "skipped": {"decided": 1, "busy": 0, "painted": 0, "elsewhere": 2},
     }
     wrong = act(client, ids["a.png"], "apply", ids=[ids["large.png"]])
     assert wrong.status_code == 422
@@ -555,3 +555,21 @@ def test_what_was_changed_or_removed_since_it_was_written_cannot_be_approved(cli
         assert "changed or removed" in answer.json()["error"]["cause"]
         assert review_of(client, ids[name])["decision"] is None
     assert (output / "a.png").read_bytes() == b"retouched by hand"
+
+
+def test_a_mask_that_is_handed_on_lies_behind_a_photographs_own(client, desk, ids, output):
+    paint(client, ids["a.png"])
+    kept = output / ".cleanplate" / "painted" / f"{ids['b.jpg']}.png"
+    paint(client, ids["b.jpg"])
+    own = kept.read_bytes()
+    alike = client.get(f"/api/photos/{ids['a.png']}/alike").json()
+    assert alike["skipped"]["painted"] == 1
+    assert ids["b.jpg"] not in alike["ids"]
+    for _ in range(2):  # what was handed on once may be handed on anew
+        answer = act(client, ids["a.png"], "apply", method="opencv")
+        assert [job["id"] for job in answer.json()["jobs"]] == alike["ids"]
+        wait_for_queue(desk)
+    assert kept.read_bytes() == own
+    assert desk.album.painted_file(desk.album.find(alike["ids"][0])).name.endswith(".handed-on.png")
+    client.delete(f"/api/photos/{alike['ids'][0]}/mask")
+    assert desk.album.painted_file(desk.album.find(alike["ids"][0])) is None

@@ -3,7 +3,7 @@
 journal.jsonl   what became of every file
 decisions.jsonl what a person decided about results
 waiting.jsonl   what a person has asked for and was not done yet
-painted/        masks that a person painted
+painted/        masks that a person painted on a photograph, or handed on to it from another
 lock            held while a run is going on
 status.json, samples.jsonl   for whoever watches from another process
 shared-mark.*   the mark that the photographs share, and when it was looked for

@@ -20,6 +20,8 @@ from cleanplate.review.refusal import BUSY, NOT_KNOWN, RefusalError
 from cleanplate.structures import Outcome
 
 PAINTED = "painted"
+#: What names a mask that was painted on another photograph.
+_HANDED_ON = ".handed-on"
 
 
 class Album:
@@ -32,7 +34,9 @@ class Album:
         self._history = HistoryReader(self.workspace.journal)
         self._decisions = read_decisions(self.workspace.decisions)
         self._decision_lines: LineFile | None = None
-        self._painted = {path.stem for path in (self.workspace.state / PAINTED).glob("*.png")}
+        masks = {path.stem for path in (self.workspace.state / PAINTED).glob("*.png")}
+        self._handed_on = {stem.removesuffix(_HANDED_ON) for stem in masks if stem.endswith(_HANDED_ON)}
+        self._painted = {stem for stem in masks if not stem.endswith(_HANDED_ON)}
         self._revisions: Counter[str] = Counter()
         self._photos = {photo.id: photo for photo in self.collect().photos}
 
@@ -91,7 +95,7 @@ class Album:
     ) -> dict[str, Any]:
         """The report's record of a photograph, with what the review knows of it."""
         with self._lock:
-            painted = photo.id in self._painted
+            painted = photo.id in self._painted or photo.id in self._handed_on
             if painted:
                 mask = f"/pictures/{photo.id}/mask"
                 record = {**record, "pictures": {**record.get("pictures", {}), "mask": mask}}
@@ -156,32 +160,43 @@ class Album:
             self._decisions[decision.source] = decision
 
     def painted_file(self, photo: ReportPhoto) -> Path | None:
-        """The painted mask of a photograph, None where there is none."""
+        """The painted mask of a photograph, else one that was handed on to it; None without either."""
         with self._lock:
-            return self._painted_path(photo) if photo.id in self._painted else None
+            if photo.id in self._painted:
+                return self._mask_path(photo)
+            return self._mask_path(photo, _HANDED_ON) if photo.id in self._handed_on else None
 
-    def paint(self, photo: ReportPhoto, png: bytes) -> None:
-        """Save a painted mask, whole or not at all. Raises OSError."""
-        target = self._painted_path(photo)
+    def has_own_mask(self, photo: ReportPhoto) -> bool:
+        """Whether a mask was painted on this photograph itself."""
+        with self._lock:
+            return photo.id in self._painted
+
+    def paint(self, photo: ReportPhoto, png: bytes, *, handed_on: bool = False) -> None:
+        """Save a painted mask, whole or not at all. Raises OSError.
+
+        handed_on: it was painted on another photograph, and stays behind one that is this one's own.
+        """
+        target = self._mask_path(photo, _HANDED_ON if handed_on else "")
         with self._lock:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(target, png)
-            self._painted.add(photo.id)
+            (self._handed_on if handed_on else self._painted).add(photo.id)
             self._revisions[photo.id] += 1
 
     def unpaint(self, photo: ReportPhoto) -> None:
-        """Forget the painted mask. Raises OSError."""
+        """Forget the painted mask, and one that was handed on. Raises OSError."""
         with self._lock:
-            self._painted_path(photo).unlink(missing_ok=True)
-            self._painted.discard(photo.id)
+            for masks, kind in ((self._painted, ""), (self._handed_on, _HANDED_ON)):
+                self._mask_path(photo, kind).unlink(missing_ok=True)
+                masks.discard(photo.id)
             self._revisions[photo.id] += 1
 
     def list_relatives(self) -> Iterable[str]:
         """The names of all photographs below their inputs."""
         return [photo.outcome.relative for photo in self.list()]
 
-    def _painted_path(self, photo: ReportPhoto) -> Path:
-        return self.workspace.state / PAINTED / f"{photo.id}.png"
+    def _mask_path(self, photo: ReportPhoto, kind: str = "") -> Path:
+        return self.workspace.state / PAINTED / f"{photo.id}{kind}.png"
 
 
 def _key(photo: ReportPhoto) -> str:

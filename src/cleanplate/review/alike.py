@@ -23,7 +23,10 @@ class Alike:
 
 
 def find_alike(album: Album, photo_id: str, mask: BoolArray, is_busy: Callable[[str], bool]) -> Alike:
-    """The undecided photographs that are like the one of this id, on which the mask was painted."""
+    """The undecided photographs that are like the one of this id, on which the mask was painted.
+
+    One on which a mask of its own was painted keeps that.
+    """
     skipped, ids = Counter[str](), []
     for other in album.list():
         if other.id == photo_id:
@@ -34,9 +37,11 @@ def find_alike(album: Album, photo_id: str, mask: BoolArray, is_busy: Callable[[
             skipped["decided"] += 1
         elif is_busy(other.id):
             skipped["busy"] += 1
+        elif album.has_own_mask(other):
+            skipped["painted"] += 1
         else:
             ids.append((other.outcome.relative, other.id))
-    counts = {reason: skipped[reason] for reason in ("decided", "busy", "elsewhere")}
+    counts = {reason: skipped[reason] for reason in ("decided", "busy", "painted", "elsewhere")}
     return Alike(tuple(other_id for _, other_id in sorted(ids)), counts)
 
 

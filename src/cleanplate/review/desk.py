@@ -220,7 +220,7 @@ class Desk:
         photos = [self.album.find(other) for other in chosen]
         with storing():
             for photo in photos:
-                self.album.paint(photo, png)
+                self.album.paint(photo, png, handed_on=True)
         return self._queue([_make_job(photo, method=method, mask=True, alike=True) for photo in photos])
 
     def cancel(self, number: int | None = None) -> None:
