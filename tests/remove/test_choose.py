@@ -21,6 +21,8 @@ from cleanplate.remove.choose import (
     LEAST_SURE_OF_LARGE,
     METHODS,
     MOST_LEFT_OF_SURE,
+    MOST_LEFT_UNSHOWN,
+    SURE_UNSHOWN,
     choose_by_shares,
     fill_crop,
     restore_crop,
@@ -198,9 +200,9 @@ def test_a_group_that_is_mostly_to_stay_stays_wholly_and_others_take_nothing_of_
     ("share", "probability", "stays"),
     [
         (0.4, 0.3, True),
-        (0.39, 0.62, True),  # the chooser doubts it more than the finder is sure of it
-        (0.35, 0.62, False),
-        (0.4, 0.9, False),
+        (0.45, LEAST_SURE + 0.02, True),  # the chooser doubts it more than the finder is sure of it
+        (0.42, LEAST_SURE + 0.02, False),
+        (0.45, 0.9, False),
         (0.0, LEAST_SURE - 0.02, True),  # the finder is hardly sure, whatever the chooser says
         (0.0, LEAST_SURE + 0.02, False),
     ],
@@ -230,9 +232,32 @@ def test_of_a_large_group_the_finder_must_be_surer(monkeypatch: pytest.MonkeyPat
     assert not choose_by_shares(found, shares).changed.any()
 
 
+@pytest.mark.parametrize(
+    ("share", "probability", "stays"),
+    [
+        (MOST_LEFT_UNSHOWN - 0.02, SURE_UNSHOWN + 0.02, False),
+        (MOST_LEFT_UNSHOWN + 0.02, SURE_UNSHOWN + 0.02, True),
+        (MOST_LEFT_UNSHOWN - 0.02, SURE_UNSHOWN - 0.02, True),
+    ],
+)
+def test_of_what_both_are_very_sure_nothing_need_speak(
+    share: float, probability: float, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = scene(0.5)
+    crop = replace(
+        crop_of(drawn.marked, drawn.matte), probability=np.full_like(drawn.matte, np.float32(probability))
+    )
+    monkeypatch.setattr("cleanplate.remove.choose.LEAST_EVIDENCE", 1e6)
+    found = find_candidates(crop, predict(drawn, 0.5))
+    assert found is not None
+    removal = choose_by_shares(found, shares_of(drawn.matte.shape, share, 1 - share, 0, 0))
+    assert removal.changed.any() != stays
+
+
 def test_what_nothing_speaks_for_stays_unless_its_mask_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = scene(0.5)
-    sure = replace(crop_of(drawn.marked, drawn.matte), probability=np.ones_like(drawn.matte))
+    probability = np.full_like(drawn.matte, np.float32(SURE_UNSHOWN - 0.02))
+    sure = replace(crop_of(drawn.marked, drawn.matte), probability=probability)
     shares = shares_of(drawn.matte.shape, 0, 1, 0, 0)
     monkeypatch.setattr("cleanplate.remove.choose.LEAST_EVIDENCE", 1e6)
     for given in (False, True):
@@ -250,7 +275,7 @@ def test_doubts_about_the_margin_of_a_mark_weigh_little() -> None:
     )
     found = find_candidates(crop, predict(drawn, 0.5))
     assert found is not None
-    leave = np.where(inside, 0.3, 1.0).astype(np.float32)
+    leave = np.where(inside, 0.45, 1.0).astype(np.float32)
     owned = found.owner > 0
     assert leave[owned].mean() > MOST_LEFT_OF_SURE * crop.probability[owned].mean()
     shares = np.dstack([leave, 1 - leave, np.zeros_like(leave), np.zeros_like(leave)])

@@ -32,11 +32,10 @@ KEPT_STAGES = 1
 #: Many photographs of a folder may be clean, and the scene's own lettering is what is most like a mark.
 CLEAN_SHARE = 0.3
 SCENE_TEXT_SHARE = 0.25
-SCENE_SHAPE_SHARE = 0.15
+#: Parts of the photographs with plain shapes in their scene, and of the pictures that are small and whole,
+#: under one logo of any size, as the papers' are. None where it adapts to one mark, which may be plain.
+SCENE_SHAPE_SHARE, SMALL_SHARE = 0.15, 0.2
 VALIDATION_PHOTOS = 48
-#: Part of the pictures that are small and whole, under one logo of any size, as the papers' are. None where
-#: it adapts to one mark.
-SMALL_SHARE = 0.4
 
 
 def train_finder(
@@ -56,7 +55,7 @@ def train_finder(
         source,
         clean_share=CLEAN_SHARE,
         scene_text_share=SCENE_TEXT_SHARE,
-        scene_shape_share=SCENE_SHAPE_SHARE,
+        scene_shape_share=SCENE_SHAPE_SHARE if source.assets.mark is None else 0.0,
     )
     if init is not None:
         network.load_state_dict(load_networks(init).finder.state_dict())
