@@ -16,7 +16,6 @@ from cleanplate.evaluate.protocol import (
     PROTOCOLS,
     draw_clwd,
     draw_logo_h,
-    find_mask,
     find_protocol,
     give_colour,
     make_protocol_triples,
@@ -31,7 +30,7 @@ from cleanplate.evaluate.protocol_score import (
     score_protocol_folder,
     summarise_protocol,
 )
-from cleanplate.evaluate.triples import find_triples, read_triple
+from cleanplate.evaluate.triples import find_mask, find_triples, read_triple
 from cleanplate.marks import Assets
 from cleanplate.settings import RepairSettings
 from tests.evaluate.conftest import Oracle

@@ -547,6 +547,9 @@ def test_a_mark_that_was_worked_out_is_found_where_the_output_folder_has_gone(tm
 
 
 def test_what_was_changed_or_removed_since_it_was_written_cannot_be_approved(client, ids, output):
+    act(client, ids["clean.png"], "approve")
+    (output / "clean.png").write_bytes(b"retouched by hand")
+    assert act(client, ids["clean.png"], "reopen").json()["review"]["decision"] is None
     (output / "a.png").write_bytes(b"retouched by hand")
     (output / "b.jpg").unlink()
     for name in ("a.png", "b.jpg"):

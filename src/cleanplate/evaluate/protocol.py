@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cleanplate.errors import InvalidSettingError, UsageError
-from cleanplate.evaluate.triples import TripleFiles, all_or_none, read_picture, write_triple
+from cleanplate.evaluate.triples import TripleFiles, all_or_none, find_mask, read_picture, write_triple
 from cleanplate.marks import Assets, MarkedPhoto
 from cleanplate.marks.sample import decode_jpeg, encode_jpeg
 from cleanplate.structures import BoolArray, FloatArray
@@ -40,7 +40,6 @@ JPEG_QUALITY = 75
 #: A logo whose colours differ by less than this among their channels is given a colour: CLWD's are colour
 #: logos.
 LEAST_COLOUR = 0.15
-MASK_PART = "mask.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +110,6 @@ def make_protocol_triples(
     note = {"protocol": protocol.name, "seed": seed, "lossless": lossless, "pictures": len(made)}
     (output / "protocol.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
     return made
-
-
-def find_mask(files: TripleFiles) -> Path:
-    """Where a protocol's triple has its mask."""
-    return files.about.with_name(f"{files.name}.{MASK_PART}")
 
 
 def read_mask(files: TripleFiles, shape: tuple[int, int]) -> BoolArray:

@@ -31,6 +31,7 @@ from cleanplate.structures import BoolArray, FloatArray
 MARKED_OPACITY = 0.02
 MARKED_SUFFIXES = (".marked.jpg", ".marked.jpeg", ".marked.png")
 CLEAN_KIND = "clean"
+MASK_PART = "mask.png"
 UNKNOWN_KIND = "unknown"
 
 
@@ -143,10 +144,14 @@ def all_or_none(made: list[TripleFiles]) -> Iterator[None]:
         yield
     except BaseException:
         for files in made:
-            for path in files.marked.parent.iterdir():
-                if path.name.startswith(f"{files.name}."):
-                    path.unlink()
+            for path in (files.marked, files.truth, files.opacity, files.about, find_mask(files)):
+                path.unlink(missing_ok=True)
         raise
+
+
+def find_mask(files: TripleFiles) -> Path:
+    """Where a protocol's triple has its mask (`evaluate/protocol`)."""
+    return files.about.with_name(f"{files.name}.{MASK_PART}")
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

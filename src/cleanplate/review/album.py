@@ -122,24 +122,29 @@ class Album:
         return decision.verb if decision is not None and holds else None
 
     def make_decision(self, photo: ReportPhoto, verb: Verb) -> Decision:
-        """A decision about a photograph's result as it is now. Raises RefusalError where it has none."""
+        """A decision about a photograph's result as it is now.
+
+        Raises RefusalError where it has none, or is to approve what is no longer as it was written.
+        """
         name = photo.outcome.output
         entry = None if name is None or not photo.has_result else self.read_entry(name)
         if name is None or entry is None:
             raise RefusalError(
                 BUSY, "this photograph has no result", "do it again first, or keep the original"
             )
-        try:
-            fits = entry.receipt.output.still_fits(self.workspace.destination(name))
-        except OSError:
-            fits = False
-        if not fits:
+        if verb is Verb.APPROVED and not self._still_fits(entry, name):
             raise RefusalError(
                 BUSY,
                 "this photograph's result was changed or removed since it was written",
                 "do it again, or keep your own version in another folder",
             )
         return Decision(verb, _key(photo), name, entry.receipt.output.sha256)
+
+    def _still_fits(self, entry: Entry, name: str) -> bool:
+        try:
+            return entry.receipt.output.still_fits(self.workspace.destination(name))
+        except OSError:
+            return False
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Write decisions down together. Raises OSError."""
